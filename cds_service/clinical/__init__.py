@@ -1,0 +1,1 @@
+"""The pure clinical core: standard library only, no clock, no log, no I/O, no FHIR class."""

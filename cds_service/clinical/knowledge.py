@@ -1,0 +1,196 @@
+"""What the service knows: thresholds, drugs and code tables, as immutable values.
+
+`cds_service.loading` builds it from `cds_service/data/` and refuses what is inconsistent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from cds_service.clinical.terminology import CodeTable, Coding
+
+Match = Literal["exact", "descendants"]
+Strength = Literal["core", "supporting", "context"]
+Sensitivity = Literal["none", "MH", "SDV", "VIO", "LIVARG"]
+ExclusionAction = Literal["suppress", "soften", "redirect", "safety", "do_not_exclude"]
+OpioidUse = Literal["analgesic", "oud", "analgesic-or-oud", "not-counted"]
+"""Why the product is taken. `analgesic-or-oud`: MOUD when an active OUD condition is recorded,
+else analgesic. `not-counted`: cough/cold, injectable, antidiarrhoeal, implant, veterinary."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Thresholds:
+    """Every number a rule compares with; names carry the unit. `data/thresholds.toml` has sources.
+
+    "more than" thresholds are exclusive (`long_term_more_than_days`), "at most" inclusive.
+    """
+
+    long_term_more_than_days: int
+    run_gap_at_most_days: int
+    covered_share_at_least: Decimal
+    unknown_supply_at_most_days: int
+    unknown_supply_last_inactive_days: int
+    chain_orders_at_least: int
+    chain_step_at_most_days: int
+    relic_after_months: int
+    state_evidence_at_most_months: int
+    screening_at_most_months: int
+    cancer_encounters_at_least: int
+    cancer_encounters_within_months: int
+    care_event_within_months: int
+    adult_age_years: int
+    high_dose_at_least_mme_per_day: Decimal
+    naloxone_within_months: int
+    supporting_domains_at_least: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpioidProduct:
+    """One RxNorm opioid product.
+
+    `strength` is the opioid's own, per unit (mg), per mL (mg/mL), per hour (mg/h) or per actuation
+    (mg/actuation) as `strength_unit` says. `release_form` groups forms that renew one another
+    (for example "oral", "oral-extended", "transdermal").
+    """
+
+    code: str
+    display: str
+    ingredient: str
+    use: OpioidUse
+    not_counted_reason: str | None
+    strength: Decimal
+    strength_unit: Literal["mg", "mg/mL", "mg/h", "mg/actuation"]
+    dose_form: str
+    release_form: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpioidName:
+    """An opioid known by something less than a product: a component, an ingredient code, a word."""
+
+    ingredient: str
+    use: OpioidUse
+    not_counted_reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpioidIngredient:
+    """One opioid substance. `is_full_agonist` decides the redirect (partial and mixed: False)."""
+
+    name: str
+    phrase: str
+    is_full_agonist: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NameVocabulary:
+    """Words by which a drug is recognised when no code is. Lower case, whole words only.
+
+    `words` maps a single word (ingredient or brand) to the opioid; `phrases` maps the first word
+    of a longer brand name to the candidates that begin with it, each as all its words.
+    `not_counted` maps a word to the reason the product is no home analgesic (injection,
+    guaifenesin ...). `oud` and `analgesic` settle what buprenorphine or methadone is taken for
+    when the name leaves it open (naloxone, sublingual; patch, transdermal ...).
+    """
+
+    words: Mapping[str, OpioidName]
+    phrases: Mapping[str, tuple[tuple[tuple[str, ...], OpioidName], ...]]
+    not_counted: Mapping[str, str]
+    oud: frozenset[str]
+    analgesic: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MmeFactor:
+    """CDC 2022 conversion factor. `factor` None: not convertible. `unit` is what it multiplies."""
+
+    ingredient: str
+    route_form: str
+    unit: str
+    factor: Decimal | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValueRule:
+    """When an answer to a screening item is unfavourable.
+
+    Either `at_least` or `at_most` (both inclusive) with the instrument's `lowest`..`highest`
+    (inclusive), or `answers`. All None/empty: the row carries no value (a panel).
+    """
+
+    at_least: Decimal | None = None
+    at_most: Decimal | None = None
+    lowest: Decimal | None = None
+    highest: Decimal | None = None
+    answers: frozenset[Coding] = frozenset()
+    except_answers: frozenset[Coding] = frozenset()
+    """For items where any answer other than these is unfavourable (PHQ-9 item 9)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SocialPainConcept:
+    """One row of the social-pain table."""
+
+    coding: Coding
+    match: Match
+    display: str
+    domain: str
+    subdomain: str
+    strength: Strength
+    persistence: Literal["state", "lifetime"]
+    sensitivity: Sensitivity
+    value_rule: ValueRule | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExclusionConcept:
+    """One row of the exclusion table. `resources` are the FHIR types the row is read from.
+
+    `needs_problem_list_or_two_encounters`: a single encounter diagnosis is not enough (cancer).
+    """
+
+    coding: Coding
+    match: Match
+    display: str
+    category: str
+    subcategory: str
+    action: ExclusionAction
+    resources: frozenset[str]
+    needs_problem_list_or_two_encounters: bool
+    value_rule: ValueRule | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhysicalPainConcept:
+    """One row of the physical-pain table; `domain` has a phrase of ours in `cards/phrases.toml`."""
+
+    coding: Coding
+    match: Match
+    display: str
+    domain: str
+    subdomain: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Knowledge:
+    """One version of everything above. `version` and `digest` are shown on cards and in /about."""
+
+    version: str
+    digest: str
+    thresholds: Thresholds
+    ingredients: Mapping[str, OpioidIngredient]
+    products: Mapping[str, OpioidProduct]
+    components: Mapping[str, OpioidName]
+    ingredient_codes: Mapping[str, OpioidName]
+    names: NameVocabulary
+    mme_factors: tuple[MmeFactor, ...]
+    social_pain: CodeTable[SocialPainConcept]
+    exclusions: CodeTable[ExclusionConcept]
+    physical_pain: CodeTable[PhysicalPainConcept]
+    benzodiazepines: frozenset[str]
+    benzodiazepine_names: frozenset[str]
+    naloxone: frozenset[str]
+    naloxone_names: frozenset[str]

@@ -1,0 +1,1 @@
+"""Reading FHIR R4: over the wire (client, gather) and into the record (reader)."""
