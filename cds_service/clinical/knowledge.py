@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -48,12 +49,51 @@ class Thresholds:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ThresholdNote:
+    """What stands behind one field of `Thresholds`, for people: its unit, meaning and source."""
+
+    name: str
+    value: int | Decimal
+    unit: str
+    meaning: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataFile:
+    """One data file as `knowledge.toml` describes it. `dated` is the day its content was fixed."""
+
+    name: str
+    content: str
+    publisher: str
+    version: str
+    licence: str
+    dated: date
+    rows: int
+    sha256: str
+
+
+ReleaseForm = Literal[
+    "oral",
+    "oral-extended",
+    "transdermal",
+    "iontophoretic",
+    "buccal-sublingual",
+    "nasal",
+    "rectal",
+    "injectable",
+    "implant",
+    "topical",
+]
+"""Groups of dose forms that renew one another, and that a conversion factor belongs to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OpioidProduct:
     """One RxNorm opioid product.
 
     `strength` is the opioid's own, per unit (mg), per mL (mg/mL), per hour (mg/h) or per actuation
-    (mg/actuation) as `strength_unit` says. `release_form` groups forms that renew one another
-    (for example "oral", "oral-extended", "transdermal").
+    (mg/actuation) as `strength_unit` says.
     """
 
     code: str
@@ -64,7 +104,7 @@ class OpioidProduct:
     strength: Decimal
     strength_unit: Literal["mg", "mg/mL", "mg/h", "mg/actuation"]
     dose_form: str
-    release_form: str
+    release_form: ReleaseForm
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,11 +145,14 @@ class NameVocabulary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MmeFactor:
-    """CDC 2022 conversion factor. `factor` None: not convertible. `unit` is what it multiplies."""
+    """Conversion factor to oral morphine of one ingredient in one release form; one row for each.
+
+    `factor` None: not convertible. `unit` is what it multiplies: mg a day, or mcg/h of a patch.
+    """
 
     ingredient: str
-    route_form: str
-    unit: str
+    release_form: ReleaseForm
+    unit: Literal["mg", "mcg/h"]
     factor: Decimal | None
 
 
@@ -176,17 +219,24 @@ class PhysicalPainConcept:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Knowledge:
-    """One version of everything above. `version` and `digest` are shown on cards and in /about."""
+    """One version of everything above. `version` and `digest` are shown on cards and in /about.
+
+    `digest` changes with any byte of any data file. `mme_edition` names the table of factors.
+    """
 
     version: str
     digest: str
+    released: date
+    sources: tuple[DataFile, ...]
     thresholds: Thresholds
+    threshold_notes: tuple[ThresholdNote, ...]
     ingredients: Mapping[str, OpioidIngredient]
     products: Mapping[str, OpioidProduct]
     components: Mapping[str, OpioidName]
     ingredient_codes: Mapping[str, OpioidName]
     names: NameVocabulary
     mme_factors: tuple[MmeFactor, ...]
+    mme_edition: str
     social_pain: CodeTable[SocialPainConcept]
     exclusions: CodeTable[ExclusionConcept]
     physical_pain: CodeTable[PhysicalPainConcept]
