@@ -1,0 +1,1 @@
+"""The try-it page and the fixture FHIR endpoint, for development only."""
