@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from cds_service.clinical.criteria import Exclusions, PhysicalPain, SocialPain
-from cds_service.clinical.exposure import Exposure, OrderReading
-from cds_service.clinical.knowledge import Knowledge
-from cds_service.clinical.mme import DailyDose
-from cds_service.clinical.record import PatientRecord
+from cds_service.clinical.calendar import months_before
+from cds_service.clinical.criteria import PhysicalPain, SocialPain, physical_pain, social_pain
+from cds_service.clinical.drugs import is_benzodiazepine, is_naloxone, recognised_opioid
+from cds_service.clinical.exclusions import Exclusions, exclusions
+from cds_service.clinical.exposure import (
+    Exposure,
+    coverage,
+    crosses,
+    current_orders,
+    exposure,
+)
+from cds_service.clinical.knowledge import Knowledge, Thresholds
+from cds_service.clinical.mme import DailyDose, OpioidOrder, daily_dose
+from cds_service.clinical.orders import HISTORY_STATUSES, OrderReading, draft_reading
+from cds_service.clinical.record import Order, PatientRecord
+from cds_service.clinical.supply import start_of, supply_of
 
 Hook = Literal["patient-view", "order-select", "order-sign", "medication-refill"]
 
@@ -19,10 +31,11 @@ Hook = Literal["patient-view", "order-select", "order-sign", "medication-refill"
 class Assessment:
     """What is known about one patient on one day, and what is not.
 
-    `opioid_drafts` are the analgesic opioid orders being signed, selected or refilled.
-    `opioid_ingredients` are the names of the opioids of drafts and current orders, each once.
-    `needs_naloxone_offer` already knows about naloxone on record. `active_requests` are the codes
-    of referrals and screens already ordered or recorded, so that none is offered twice.
+    `drafts` are all orders of the hook's context, `opioid_drafts` the opioid analgesics among
+    them, `crossing_drafts` those that take therapy beyond the long-term limit. `opioid_orders`
+    are the opioid analgesics of today: drafts and current orders. `has_moud`: treatment of opioid
+    use disorder is being given. `has_benzodiazepine`: one covers the day or is being ordered.
+    `needs_naloxone_offer` already knows about naloxone on record.
     """
 
     record: PatientRecord
@@ -30,15 +43,163 @@ class Assessment:
     hook: Hook
     as_of: date
     exposure: Exposure
+    drafts: tuple[OrderReading, ...]
     opioid_drafts: tuple[OrderReading, ...]
+    crossing_drafts: tuple[OrderReading, ...]
+    opioid_orders: tuple[OrderReading, ...]
     social_pain: SocialPain
     physical_pain: PhysicalPain
     exclusions: Exclusions
+    has_moud: bool
     dose: DailyDose
     has_benzodiazepine: bool
     needs_naloxone_offer: bool
 
+    @property
+    def opioid_ingredients(self) -> tuple[str, ...]:
+        """The opioids of today, each once, alphabetically."""
+        return tuple(sorted({r.drug.ingredient for r in self.opioid_orders if r.drug is not None}))
+
 
 def assess(record: PatientRecord, knowledge: Knowledge, *, as_of: date, hook: Hook) -> Assessment:
-    """Assess the record on the day `as_of` for the hook. Never raises on data."""
-    raise NotImplementedError
+    """Assess the record on the day `as_of` for the hook. Never raises on data.
+
+    Source: clinical.md sections 2 to 6.
+    """
+    excluded = exclusions(record, knowledge, as_of=as_of)
+    pain = physical_pain(record, knowledge, as_of=as_of)
+    drafts = tuple(
+        draft_reading(
+            order,
+            knowledge,
+            as_of=as_of,
+            has_opioid_use_disorder=excluded.has_opioid_use_disorder,
+        )
+        for order in record.drafts
+    )
+    opioid_drafts = tuple(draft for draft in drafts if draft.counts)
+    past = exposure(
+        _past_orders(record, as_of),
+        knowledge,
+        as_of=as_of,
+        has_opioid_use_disorder=excluded.has_opioid_use_disorder,
+        drafts=opioid_drafts,
+        has_long_term_code=pain.has_long_term_opioid_code,
+        is_refill_without_history=hook == "medication-refill"
+        and not record.orders
+        and "MedicationRequest" not in record.lists_read,
+    )
+    current = current_orders(past.readings, knowledge.thresholds, as_of)
+    dose = daily_dose(
+        drafts=_opioid_orders(opioid_drafts),
+        current=_opioid_orders(r for r in current if _covers(r, as_of)),
+        knowledge=knowledge,
+        as_of=as_of,
+    )
+    benzodiazepine = _has_benzodiazepine(record, knowledge, as_of)
+    return Assessment(
+        record=record,
+        knowledge=knowledge,
+        hook=hook,
+        as_of=as_of,
+        exposure=past,
+        drafts=drafts,
+        opioid_drafts=opioid_drafts,
+        crossing_drafts=tuple(
+            draft
+            for draft in opioid_drafts
+            if crosses(past.current_run, draft, knowledge.thresholds)
+        ),
+        opioid_orders=(*opioid_drafts, *current),
+        social_pain=social_pain(record, knowledge, as_of=as_of),
+        physical_pain=pain,
+        exclusions=excluded,
+        has_moud=_has_moud(record, knowledge, as_of, excluded),
+        dose=dose,
+        has_benzodiazepine=benzodiazepine,
+        needs_naloxone_offer=(_is_high(dose, knowledge.thresholds) or benzodiazepine)
+        and not _has_naloxone(record, knowledge, as_of),
+    )
+
+
+def _past_orders(record: PatientRecord, as_of: date) -> tuple[Order, ...]:
+    """Leave out what the context is about: an order that starts today and is being signed."""
+    drafted = {draft.reference for draft in record.drafts}
+    return tuple(
+        order
+        for order in record.orders
+        if order.reference not in drafted or start_of(order) != as_of
+    )
+
+
+def _opioid_orders(readings: Iterable[OrderReading]) -> tuple[OpioidOrder, ...]:
+    return tuple(
+        OpioidOrder(order=reading.order, drug=reading.drug)
+        for reading in readings
+        if reading.drug is not None
+    )
+
+
+def _covers(reading: OrderReading, as_of: date) -> bool:
+    return reading.covered is not None and reading.covered.last == as_of
+
+
+def _is_high(dose: DailyDose, thresholds: Thresholds) -> bool:
+    return (
+        dose.mme_per_day is not None
+        and dose.mme_per_day >= thresholds.high_dose_at_least_mme_per_day
+    )
+
+
+def _is_active_on(order: Order, thresholds: Thresholds, as_of: date) -> bool:
+    """Say whether an active order other than an opioid analgesic covers the day."""
+    start = start_of(order)
+    if order.status != "active" or start is None or start > as_of:
+        return False
+    return coverage(order, start, supply_of(order, None), thresholds, as_of).last == as_of
+
+
+def _has_benzodiazepine(record: PatientRecord, knowledge: Knowledge, as_of: date) -> bool:
+    return any(
+        order.drug is not None
+        and is_benzodiazepine(order.drug, knowledge)
+        and _is_active_on(order, knowledge.thresholds, as_of)
+        for order in record.orders
+    ) or any(
+        order.drug is not None and is_benzodiazepine(order.drug, knowledge)
+        for order in record.drafts
+    )
+
+
+def _has_naloxone(record: PatientRecord, knowledge: Knowledge, as_of: date) -> bool:
+    oldest = months_before(as_of, knowledge.thresholds.naloxone_within_months)
+    return any(
+        order.drug is not None
+        and is_naloxone(order.drug, knowledge)
+        and order.status in HISTORY_STATUSES
+        and (start_of(order) or date.min) >= oldest
+        for order in record.orders
+    ) or any(
+        order.drug is not None and is_naloxone(order.drug, knowledge) for order in record.drafts
+    )
+
+
+def _has_moud(
+    record: PatientRecord, knowledge: Knowledge, as_of: date, excluded: Exclusions
+) -> bool:
+    """Say whether treatment of opioid use disorder is being given or ordered.
+
+    An active order counts for as long as an active order of unknown supply may be therapy.
+    """
+    oldest = months_before(as_of, knowledge.thresholds.relic_after_months)
+
+    def is_moud(order: Order) -> bool:
+        opioid = None if order.drug is None else recognised_opioid(order.drug, knowledge)
+        return opioid is not None and opioid.is_moud(
+            has_opioid_use_disorder=excluded.has_opioid_use_disorder
+        )
+
+    return any(
+        is_moud(order) and order.status == "active" and (start_of(order) or date.min) >= oldest
+        for order in record.orders
+    ) or any(is_moud(order) for order in record.drafts)

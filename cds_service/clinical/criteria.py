@@ -1,21 +1,48 @@
-"""Evidence in the record: social pain, what excludes or changes the advice, the pain named."""
+"""Social pain, and the physical pain that coexists with it, from coded evidence only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Literal
 
-from cds_service.clinical.knowledge import ExclusionAction, Sensitivity, Strength
+from cds_service.clinical.evidence import (
+    ANSWERED,
+    is_unfavourable,
+    observation_age,
+    standing,
+)
+from cds_service.clinical.knowledge import (
+    Knowledge,
+    Sensitivity,
+    SocialPainConcept,
+    Strength,
+    ValueRule,
+)
+from cds_service.clinical.record import Answer, Condition, Observation, PatientRecord
+from cds_service.clinical.terminology import Coding
 
 SocialPainStatus = Literal["documented", "possible", "not documented"]
+
+_LOWER: dict[Strength, Strength] = {
+    "core": "supporting",
+    "supporting": "context",
+    "context": "context",
+}
+_RANK: dict[Strength, int] = {"core": 2, "supporting": 1, "context": 0}
+_SECRECY: dict[Sensitivity, int] = {"SDV": 4, "VIO": 3, "MH": 2, "LIVARG": 1, "none": 0}
+
+LONG_TERM_OPIOID_DOMAIN = "long_term_opioid_use_marker"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
-    """One Condition or Observation that meets a row of the social-pain table.
+    """One Condition or answer that meets a row of the social-pain table.
 
-    `strength` is the effective one (after an unconfirmed record counted one level lower).
-    `counts` False: `why_not` (a fixed phrase) says why. `year` is when it was recorded.
+    `strength` is the effective one: an uncertain record counts one level lower. `sensitivity` is
+    the highest among the record's codings. `year` is when it was recorded or began. `counts`
+    False: `why_not` (a fixed phrase) says why.
     """
 
     reference: str
@@ -26,12 +53,12 @@ class Evidence:
     year: int | None
     status: str | None
     counts: bool
-    why_not: str | None
+    why_not: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SocialPain:
-    """The outcome, its evidence, and whether any screening answer within 12 months exists."""
+    """The outcome, its evidence, and whether any screening answer of the last 12 months exists."""
 
     status: SocialPainStatus
     evidence: tuple[Evidence, ...]
@@ -39,31 +66,160 @@ class SocialPain:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExclusionFinding:
-    """One record that meets a row of the exclusion table, and whether it has its effect."""
-
-    reference: str
-    category: str
-    action: ExclusionAction
-    counts: bool
-    why_not: str | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Exclusions:
-    """What changes the advice. `suppressed_by` is a category, "age" or "deceased", or None."""
-
-    findings: tuple[ExclusionFinding, ...]
-    suppressed_by: str | None
-    has_opioid_use_disorder: bool
-    has_moud: bool
-    has_safety_concern: bool
-    is_softened: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class PhysicalPain:
-    """The pain domains named by an active Condition, in the order of the table."""
+    """The pain domains named by a standing Condition, each once, alphabetically.
+
+    `has_long_term_opioid_code`: a standing Z79.891.
+    """
 
     domains: tuple[str, ...]
     has_long_term_opioid_code: bool
+
+
+def social_pain(record: PatientRecord, knowledge: Knowledge, *, as_of: date) -> SocialPain:
+    """Return what the record documents of social pain on the day `as_of`.
+
+    Source: clinical.md section 4.
+    """
+    evidence = (
+        *_condition_evidence(record.conditions, knowledge, as_of),
+        *_answer_evidence(record.observations, knowledge, as_of),
+    )
+    return SocialPain(
+        status=_status(evidence, knowledge.thresholds.supporting_domains_at_least),
+        evidence=evidence,
+        was_screened=any(
+            _is_readable_screen(observation, knowledge, as_of)
+            for observation in record.observations
+        ),
+    )
+
+
+def physical_pain(record: PatientRecord, knowledge: Knowledge, *, as_of: date) -> PhysicalPain:
+    """Return the pain domains of the standing Conditions."""
+    months = knowledge.thresholds.state_evidence_at_most_months
+    domains = {
+        row.domain
+        for condition in record.conditions
+        for row in map(knowledge.physical_pain.row_for, condition.codings)
+        if row is not None
+        and standing(condition, as_of=as_of, is_state=True, state_at_most_months=months).counts
+    }
+    return PhysicalPain(
+        domains=tuple(sorted(domains - {LONG_TERM_OPIOID_DOMAIN})),
+        has_long_term_opioid_code=LONG_TERM_OPIOID_DOMAIN in domains,
+    )
+
+
+def _status(evidence: Iterable[Evidence], supporting_domains_at_least: int) -> SocialPainStatus:
+    counted = tuple(item for item in evidence if item.counts)
+    if any(item.strength == "core" for item in counted):
+        return "documented"
+    domains = {item.domain for item in counted if item.strength == "supporting"}
+    if len(domains) >= supporting_domains_at_least:
+        return "documented"
+    return "possible" if domains else "not documented"
+
+
+def _condition_evidence(
+    conditions: Iterable[Condition], knowledge: Knowledge, as_of: date
+) -> Iterable[Evidence]:
+    """Yield one piece of evidence per Condition, at the strength of its strongest coding."""
+    months = knowledge.thresholds.state_evidence_at_most_months
+    for condition in conditions:
+        rows = _rows(condition.codings, knowledge)
+        if not rows:
+            continue
+        strongest = max(rows, key=lambda row: _RANK[row.strength])
+        stands = standing(
+            condition,
+            as_of=as_of,
+            is_state=strongest.persistence == "state",
+            state_at_most_months=months,
+        )
+        noted = condition.onset or condition.recorded
+        yield Evidence(
+            reference=condition.reference,
+            domain=strongest.domain,
+            subdomain=strongest.subdomain,
+            strength=_LOWER[strongest.strength] if stands.is_uncertain else strongest.strength,
+            sensitivity=max((row.sensitivity for row in rows), key=_SECRECY.__getitem__),
+            year=None if noted is None else noted.year,
+            status=condition.clinical_status,
+            counts=stands.counts,
+            why_not=stands.why_not,
+        )
+
+
+def _rows(codings: Iterable[Coding], knowledge: Knowledge) -> tuple[SocialPainConcept, ...]:
+    found = map(knowledge.social_pain.row_for, codings)
+    return tuple(row for row in found if row is not None)
+
+
+def _answer_evidence(
+    observations: Iterable[Observation], knowledge: Knowledge, as_of: date
+) -> Iterable[Evidence]:
+    """Yield every answer to a rated item; only the newest readable one of an item can count.
+
+    Of two answers on one day the unfavourable one is taken.
+    """
+    items = [
+        (row.coding, observation.effective or date.min, item)
+        for observation in observations
+        for answer in observation.answers
+        for row in _rows(answer.codings, knowledge)
+        if row.value_rule is not None
+        for item in (_evidence_of(observation, answer, row, row.value_rule, knowledge, as_of),)
+    ]
+    newest: dict[Coding, tuple[date, bool]] = {}
+    for code, day, item in items:
+        if item.counts or item.why_not == "favourable":
+            newest[code] = max(newest.get(code, (day, item.counts)), (day, item.counts))
+    for code, day, item in items:
+        if item.counts and newest[code] != (day, True):
+            yield replace(item, counts=False, why_not="a newer answer exists")
+        else:
+            yield item
+
+
+def _evidence_of(
+    observation: Observation,
+    answer: Answer,
+    row: SocialPainConcept,
+    rule: ValueRule,
+    knowledge: Knowledge,
+    as_of: date,
+) -> Evidence:
+    age = observation_age(
+        observation, as_of=as_of, at_most_months=knowledge.thresholds.screening_at_most_months
+    )
+    unfavourable = is_unfavourable(answer, rule)
+    why_not: str | None = None
+    if observation.status not in ANSWERED:
+        why_not = "not a finished observation"
+    elif age != "recent":
+        why_not = {"undated": "undated", "future": "in the future", "old": "too old"}[age]
+    elif unfavourable is None:
+        why_not = "unreadable"
+    elif not unfavourable:
+        why_not = "favourable"
+    return Evidence(
+        reference=observation.reference,
+        domain=row.domain,
+        subdomain=row.subdomain,
+        strength=row.strength,
+        sensitivity=row.sensitivity,
+        year=None if observation.effective is None else observation.effective.year,
+        status=observation.status,
+        counts=why_not is None,
+        why_not=why_not,
+    )
+
+
+def _is_readable_screen(observation: Observation, knowledge: Knowledge, as_of: date) -> bool:
+    months = knowledge.thresholds.screening_at_most_months
+    return (
+        observation.status in ANSWERED
+        and observation_age(observation, as_of=as_of, at_most_months=months) == "recent"
+        and any(_rows(answer.codings, knowledge) for answer in observation.answers)
+    )

@@ -1,50 +1,26 @@
-"""Exposure: the calendar days covered by past orders of any opioid analgesic."""
+"""Exposure: the calendar days covered by past orders of any opioid analgesic.
+
+Which drug an order is for comes from `drugs`, how long its supply lasts from `supply`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Literal
 
-from cds_service.clinical.drugs import RecognisedOpioid
+from cds_service.clinical.calendar import months_before
+from cds_service.clinical.knowledge import Knowledge, Thresholds
+from cds_service.clinical.orders import OrderReading, Period, history_reading
 from cds_service.clinical.record import Order
+from cds_service.clinical.supply import Supply
 
-SupplySource = Literal["expected-supply", "bounds", "quantity", "unknown"]
 PossiblyLongTerm = Literal[
     "renewal-chain", "continuous-therapy", "z79-891", "refill-without-history"
 ]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Period:
-    """Calendar days, both ends included."""
-
-    first: date
-    last: date
-
-    @property
-    def days(self) -> int:
-        return (self.last - self.first).days + 1
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OrderReading:
-    """How one order of the record, or one draft, was understood.
-
-    `counts` says whether it adds covered days; if not, `why_not` says why (a fixed phrase).
-    `covered` is clipped to the day of the call. `supply_days` includes refills.
-    """
-
-    order: Order
-    drug: RecognisedOpioid | None
-    is_draft: bool
-    start: date | None
-    supply_days: int | None
-    supply_source: SupplySource
-    counts: bool
-    why_not: str | None
-    covered: Period | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,10 +33,12 @@ class Run:
 
     @property
     def span_days(self) -> int:
+        """All days from first to last, both included."""
         return (self.last - self.first).days + 1
 
     @property
     def covered_share(self) -> Decimal:
+        """Covered days over all days of the run, more than 0, at most 1."""
         return Decimal(self.covered_days) / Decimal(self.span_days)
 
 
@@ -68,8 +46,8 @@ class Run:
 class Exposure:
     """Past exposure of one patient up to the day of the call.
 
-    `estimated_orders` counts the orders of the current run (or, without one, of the record) whose
-    supply is not recorded. `possibly_long_term` lists the reasons, empty when there is none.
+    `estimated_orders` counts the orders of the current run (without one: of the record) whose
+    supply is not recorded or whose start is known to the month or year only.
     """
 
     readings: tuple[OrderReading, ...]
@@ -78,3 +56,227 @@ class Exposure:
     is_long_term: bool
     possibly_long_term: tuple[PossiblyLongTerm, ...]
     estimated_orders: int
+
+
+def exposure(
+    orders: Sequence[Order],
+    knowledge: Knowledge,
+    *,
+    as_of: date,
+    has_opioid_use_disorder: bool,
+    drafts: Sequence[OrderReading] = (),
+    has_long_term_code: bool = False,
+    is_refill_without_history: bool = False,
+) -> Exposure:
+    """Return the exposure from the orders of the record, whatever their sequence.
+
+    `drafts` and the two flags only decide whether the therapy is possibly long-term.
+
+    Source: clinical.md section 3.
+    """
+    thresholds = knowledge.thresholds
+    readings = _with_coverage(
+        tuple(
+            history_reading(
+                order, knowledge, as_of=as_of, has_opioid_use_disorder=has_opioid_use_disorder
+            )
+            for order in orders
+        ),
+        thresholds,
+        as_of,
+    )
+    counted = tuple(reading for reading in readings if reading.counts)
+    runs = _runs((r.covered for r in counted if r.covered is not None), thresholds)
+    current = _current(runs, thresholds, as_of)
+    possibly: list[PossiblyLongTerm] = []
+    if _is_renewal_chain(counted, thresholds, as_of):
+        possibly.append("renewal-chain")
+    if any(
+        r.order.is_continuous_therapy
+        for r in (*current_orders(counted, thresholds, as_of), *drafts)
+    ):
+        possibly.append("continuous-therapy")
+    if has_long_term_code:
+        possibly.append("z79-891")
+    if is_refill_without_history:
+        possibly.append("refill-without-history")
+    return Exposure(
+        readings=readings,
+        runs=runs,
+        current_run=current,
+        is_long_term=current is not None and _is_long_term(current, thresholds),
+        possibly_long_term=tuple(possibly),
+        estimated_orders=_estimated(counted, current),
+    )
+
+
+def current_orders(
+    readings: Iterable[OrderReading], thresholds: Thresholds, as_of: date
+) -> tuple[OrderReading, ...]:
+    """Return the active orders that are therapy today.
+
+    With a known supply: covered to within a run's gap of the day. Without: the last order, and
+    not older than a relic (12 months) - such an order may be current though it covers no day.
+
+    Source: clinical.md section 3, last paragraph.
+    """
+    nearest = as_of - timedelta(days=thresholds.run_gap_at_most_days)
+    oldest = months_before(as_of, thresholds.relic_after_months)
+
+    def is_current(reading: OrderReading) -> bool:
+        if reading.order.status != "active" or reading.covered is None:
+            return False
+        if reading.covered.last >= nearest:
+            return True
+        return (
+            reading.supply.source == "unknown"
+            and not reading.has_successor
+            and reading.covered.first >= oldest
+        )
+
+    return tuple(reading for reading in readings if is_current(reading))
+
+
+def crosses(run: Run | None, draft: OrderReading, thresholds: Thresholds) -> bool:
+    """Say whether the draft's supply, refills included, takes the run beyond the long-term limit.
+
+    The run and the draft are one union of days; without a run the draft stands alone. A run that
+    is already beyond the limit does not cross it. Unknown supply crosses nothing.
+
+    Source: clinical.md section 3, "Crossing".
+    """
+    if draft.supply.days is None or draft.start is None:
+        return False
+    limit = thresholds.long_term_more_than_days
+    if run is None:
+        return draft.supply.days > limit
+    uncovered = (draft.start - run.last).days - 1
+    if run.span_days > limit or uncovered > thresholds.run_gap_at_most_days:
+        return False
+    return (draft.start - run.first).days + draft.supply.days > limit
+
+
+def _with_coverage(
+    readings: tuple[OrderReading, ...], thresholds: Thresholds, as_of: date
+) -> tuple[OrderReading, ...]:
+    """Return the readings with their covered days, each seeing the next later start."""
+    starts = sorted({r.start for r in readings if r.counts and r.start is not None})
+    next_start = dict(pairwise(starts))
+
+    def covered(reading: OrderReading) -> OrderReading:
+        if not reading.counts or reading.start is None:
+            return reading
+        successor = next_start.get(reading.start)
+        return replace(
+            reading,
+            covered=coverage(
+                reading.order, reading.start, reading.supply, thresholds, as_of, successor=successor
+            ),
+            has_successor=successor is not None,
+        )
+
+    return tuple(covered(reading) for reading in readings)
+
+
+def coverage(
+    order: Order,
+    start: date,
+    supply: Supply,
+    thresholds: Thresholds,
+    as_of: date,
+    *,
+    successor: date | None = None,
+) -> Period:
+    """Return the days an order covers, clipped to the day of the call.
+
+    `start` is at most `as_of`; `successor` is the start of the next order of the same kind.
+
+    Source: clinical.md section 3, "Supply" and "Unknown supply".
+    """
+    ends = [as_of]
+    if supply.days is not None:
+        ends.append(_last_day(start, supply.days, as_of))
+        if order.status == "stopped" and successor is not None:
+            ends.append(successor - timedelta(days=1))
+    elif successor is not None:
+        ends.append(successor - timedelta(days=1))
+        ends.append(_last_day(start, thresholds.unknown_supply_at_most_days, as_of))
+    elif order.status == "active":
+        ends.append(_last_day(start, thresholds.unknown_supply_at_most_days, as_of))
+    else:
+        ends.append(_last_day(start, thresholds.unknown_supply_last_inactive_days, as_of))
+    return Period(first=start, last=min(ends))
+
+
+def _last_day(start: date, days: int, as_of: date) -> date:
+    """Return the last of `days` days from `start`, not beyond the day of the call."""
+    return start + timedelta(days=min(days - 1, (as_of - start).days))
+
+
+def _runs(covered: Iterable[Period], thresholds: Thresholds) -> tuple[Run, ...]:
+    """Join periods whose gap of uncovered days is short enough; each day counts once."""
+    runs: list[Run] = []
+    for period in sorted(covered, key=lambda p: (p.first, p.last)):
+        last_run = runs[-1] if runs else None
+        if (
+            last_run is None
+            or (period.first - last_run.last).days - 1 > thresholds.run_gap_at_most_days
+        ):
+            runs.append(Run(first=period.first, last=period.last, covered_days=period.days))
+        elif period.last > last_run.last:
+            new_first = max(period.first, last_run.last + timedelta(days=1))
+            new_days = (period.last - new_first).days + 1
+            runs[-1] = Run(
+                first=last_run.first,
+                last=period.last,
+                covered_days=last_run.covered_days + new_days,
+            )
+    return tuple(runs)
+
+
+def _current(runs: Sequence[Run], thresholds: Thresholds, as_of: date) -> Run | None:
+    if runs and (as_of - runs[-1].last).days <= thresholds.run_gap_at_most_days:
+        return runs[-1]
+    return None
+
+
+def _is_long_term(run: Run, thresholds: Thresholds) -> bool:
+    return (
+        run.span_days > thresholds.long_term_more_than_days
+        and run.covered_share >= thresholds.covered_share_at_least
+    )
+
+
+def _is_renewal_chain(counted: Iterable[OrderReading], thresholds: Thresholds, as_of: date) -> bool:
+    """Say whether orders of unknown supply follow one another up to a recent, active one.
+
+    Source: clinical.md section 3, "Possibly long-term" (a).
+    """
+    chain = sorted(
+        (r.start, r.order.status == "active")
+        for r in counted
+        if r.supply.source == "unknown" and r.start is not None
+    )
+    if not chain:
+        return False
+    last, last_is_active = chain[-1]
+    length, first = 1, last
+    for start, _ in reversed(chain[:-1]):
+        if (first - start).days > thresholds.chain_step_at_most_days:
+            break
+        length, first = length + 1, start
+    return (
+        last_is_active
+        and length >= thresholds.chain_orders_at_least
+        and (last - first).days > thresholds.long_term_more_than_days
+        and (as_of - last).days <= thresholds.chain_step_at_most_days
+    )
+
+
+def _estimated(counted: Iterable[OrderReading], current: Run | None) -> int:
+    return sum(
+        1
+        for r in counted
+        if (r.supply.source == "unknown" or r.order.start_is_imprecise)
+        and (current is None or (r.covered is not None and r.covered.last >= current.first))
+    )

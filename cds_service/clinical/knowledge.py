@@ -204,6 +204,7 @@ class ExclusionConcept:
     resources: frozenset[str]
     needs_problem_list_or_two_encounters: bool
     value_rule: ValueRule | None
+    persistence: Literal["state", "lifetime"] = "state"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,13 +1,25 @@
-"""The rules: one table, one predicate each, first that applies wins."""
+"""The rules: one table, one predicate each; the first that applies speaks, and no other."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from cds_service.clinical.assessment import Assessment
+from cds_service.clinical.assessment import Assessment, Hook
+from cds_service.clinical.record import DataGap, GapKind
 
 Indicator = Literal["info", "warning"]
+
+_ORDER_GAPS = frozenset(
+    {
+        GapKind.ORDER_UNREADABLE,
+        GapKind.DRUG_UNRESOLVED,
+        GapKind.START_UNKNOWN,
+        GapKind.ORDERS_INCOMPLETE,
+    }
+)
+_CONDITION_GAPS = frozenset({GapKind.CONDITION_UNREADABLE, GapKind.CONDITIONS_INCOMPLETE})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,6 +30,209 @@ class Recommendation:
     indicator: Indicator
 
 
-def recommend(assessment: Assessment) -> tuple[Recommendation, ...]:
-    """Return the first rule that applies, or nothing; never more than one."""
-    raise NotImplementedError
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """A rule: when it applies, on which hooks, and how urgent its card looks there."""
+
+    id: str
+    applies: Callable[[Assessment], bool]
+    indicators: Mapping[Hook, Indicator]
+    source: str
+
+
+def is_renewal(assessment: Assessment) -> bool:
+    """An opioid analgesic is ordered while there is a current run; a refill always renews."""
+    return bool(assessment.opioid_drafts) and (
+        assessment.hook == "medication-refill" or assessment.exposure.current_run is not None
+    )
+
+
+def has_social_pain(assessment: Assessment) -> bool:
+    """Social pain is documented or possible."""
+    return assessment.social_pain.status != "not documented"
+
+
+def is_long_term(assessment: Assessment) -> bool:
+    """The current run is long-term by count."""
+    return assessment.exposure.is_long_term
+
+
+def is_possibly_long_term(assessment: Assessment) -> bool:
+    """The therapy is long-term by other signs than the count."""
+    return bool(assessment.exposure.possibly_long_term)
+
+
+def renews_long_term_with_social_pain(assessment: Assessment) -> bool:
+    """Long-term therapy is renewed and social pain is documented."""
+    return (
+        is_renewal(assessment)
+        and is_long_term(assessment)
+        and assessment.social_pain.status == "documented"
+    )
+
+
+def renews_possibly(assessment: Assessment) -> bool:
+    """Therapy is renewed, and either its length or the social pain is not certain."""
+    return (
+        is_renewal(assessment)
+        and (is_long_term(assessment) or is_possibly_long_term(assessment))
+        and has_social_pain(assessment)
+    )
+
+
+def crosses_ninety_days(assessment: Assessment) -> bool:
+    """This order takes the therapy beyond the long-term limit."""
+    return bool(assessment.crossing_drafts) and has_social_pain(assessment)
+
+
+def is_in_long_term_therapy(assessment: Assessment) -> bool:
+    """Long-term therapy, certain or possible, is under way and social pain is on record."""
+    return (is_long_term(assessment) or is_possibly_long_term(assessment)) and has_social_pain(
+        assessment
+    )
+
+
+def was_never_screened(assessment: Assessment) -> bool:
+    """Long-term therapy; nothing documented; screening could be read and there is none."""
+    return (
+        is_long_term(assessment)
+        and not has_social_pain(assessment)
+        and "Observation" in assessment.record.lists_read
+        and not assessment.social_pain.was_screened
+    )
+
+
+def is_redirected(assessment: Assessment) -> bool:
+    """Opioid use disorder without its treatment, a full agonist, and a card would be shown."""
+    ingredients = assessment.knowledge.ingredients
+    orders = (
+        assessment.opioid_orders
+        if assessment.hook == "patient-view"
+        else (assessment.opioid_drafts)
+    )
+    return (
+        assessment.exclusions.has_opioid_use_disorder
+        and not assessment.has_moud
+        and any(
+            order.drug is not None and ingredients[order.drug.ingredient].is_full_agonist
+            for order in orders
+        )
+        and any(
+            assessment.hook in rule.indicators and rule.applies(assessment)
+            for rule in STANDARD_RULES
+        )
+    )
+
+
+def might_change_if_complete(assessment: Assessment) -> bool:
+    """Something unread stands between the record and a card.
+
+    Either the length of therapy is clear and unread Conditions might hold social pain, or social
+    pain is on record and an unread order might be the opioid, or the part of its history, that
+    is missing.
+    """
+    gaps = assessment.record.gaps
+    is_treated = (
+        assessment.exposure.current_run is not None
+        if assessment.hook == "patient-view"
+        else bool(assessment.opioid_drafts)
+    )
+    is_long = is_long_term(assessment) or is_possibly_long_term(assessment)
+    if not has_social_pain(assessment):
+        return is_treated and is_long and any(gap.kind in _CONDITION_GAPS for gap in gaps)
+    return (is_treated and not is_long and any(map(_hides_history, gaps))) or (
+        is_long and any(map(_hides_draft, gaps))
+    )
+
+
+def _hides_history(gap: DataGap) -> bool:
+    return gap.kind in _ORDER_GAPS and not gap.is_draft
+
+
+def _hides_draft(gap: DataGap) -> bool:
+    return gap.kind in _ORDER_GAPS and gap.is_draft
+
+
+_ORDERING: Mapping[Hook, Indicator] = {
+    "order-sign": "info",
+    "medication-refill": "info",
+    "order-select": "info",
+}
+
+STANDARD_RULES: tuple[Rule, ...] = (
+    Rule(
+        id="long-term-renewal-social-pain",
+        applies=renews_long_term_with_social_pain,
+        indicators={
+            "order-sign": "warning",
+            "medication-refill": "warning",
+            "order-select": "info",
+        },
+        source="Sullivan & Ballantyne 2021; clinical.md section 7",
+    ),
+    Rule(
+        id="long-term-renewal-possible",
+        applies=renews_possibly,
+        indicators=_ORDERING,
+        source="Sullivan & Ballantyne 2021; clinical.md section 7",
+    ),
+    Rule(
+        id="crossing-ninety-days",
+        applies=crosses_ninety_days,
+        indicators={"order-sign": "info", "medication-refill": "info"},
+        source="Sullivan & Ballantyne 2021; clinical.md section 7",
+    ),
+    Rule(
+        id="long-term-therapy-review",
+        applies=is_in_long_term_therapy,
+        indicators={"patient-view": "info"},
+        source="Sullivan & Ballantyne 2021; clinical.md section 7",
+    ),
+)
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="opioid-use-disorder-review",
+        applies=is_redirected,
+        indicators={
+            "order-sign": "warning",
+            "medication-refill": "warning",
+            "order-select": "info",
+            "patient-view": "info",
+        },
+        source="CDC 2022, recommendation 12; clinical.md section 5",
+    ),
+    *STANDARD_RULES,
+    Rule(
+        id="social-history-not-recorded",
+        applies=was_never_screened,
+        indicators={"patient-view": "info"},
+        source="Sullivan & Ballantyne 2021; clinical.md section 7",
+    ),
+    Rule(
+        id="record-incomplete",
+        applies=might_change_if_complete,
+        indicators={**_ORDERING, "patient-view": "info"},
+        source="clinical.md section 7",
+    ),
+)
+
+
+def recommend(
+    assessment: Assessment, *, switched_off: frozenset[str] = frozenset()
+) -> tuple[Recommendation, ...]:
+    """Return the first rule that applies, or nothing; never more than one.
+
+    A suppressed patient gets nothing. Softening turns a warning into info. `switched_off` are
+    the rule ids that a site does not want.
+
+    Source: clinical.md sections 5 and 7.
+    """
+    if assessment.exclusions.suppressed_by is not None:
+        return ()
+    for rule in RULES:
+        indicator = rule.indicators.get(assessment.hook)
+        if indicator is not None and rule.id not in switched_off and rule.applies(assessment):
+            softened = "info" if assessment.exclusions.is_softened else indicator
+            return (Recommendation(rule_id=rule.id, indicator=softened),)
+    return ()

@@ -1,0 +1,252 @@
+"""What suppresses, softens, redirects or adds safety to the advice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from cds_service.clinical.calendar import age_years, months_before
+from cds_service.clinical.evidence import (
+    ANSWERED,
+    Standing,
+    is_encounter_diagnosis,
+    is_unfavourable,
+    observation_age,
+    standing,
+)
+from cds_service.clinical.knowledge import (
+    ExclusionAction,
+    ExclusionConcept,
+    Knowledge,
+    Thresholds,
+)
+from cds_service.clinical.record import (
+    CareEvent,
+    Condition,
+    Observation,
+    PatientRecord,
+)
+from cds_service.clinical.terminology import Coding
+
+_NEVER_HAPPENED = frozenset({"not-done", "entered-in-error", "cancelled", "revoked", "draft"})
+_LOWER: dict[ExclusionAction, ExclusionAction] = {
+    "suppress": "soften",
+    "soften": "do_not_exclude",
+    "redirect": "do_not_exclude",
+    "safety": "safety",
+    "do_not_exclude": "do_not_exclude",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExclusionFinding:
+    """One record that meets a row of the exclusion table, and whether it has its effect.
+
+    `action` is the effective one: an uncertain record acts one level lower (suppress becomes
+    soften), except safety.
+    """
+
+    reference: str
+    category: str
+    action: ExclusionAction
+    counts: bool
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exclusions:
+    """What changes the advice.
+
+    `suppressed_by` is a category of the table, "age" or "deceased"; None: nothing suppresses.
+    `has_moud` is set by conditions and procedures here and by orders in `assessment`.
+    """
+
+    findings: tuple[ExclusionFinding, ...]
+    suppressed_by: str | None
+    has_opioid_use_disorder: bool
+    has_safety_concern: bool
+    is_softened: bool
+
+
+def exclusions(record: PatientRecord, knowledge: Knowledge, *, as_of: date) -> Exclusions:
+    """Return what the record says against, or about the manner of, the advice.
+
+    Source: clinical.md section 5.
+    """
+    findings = (
+        *_condition_findings(record.conditions, knowledge, as_of),
+        *_observation_findings(record.observations, knowledge, as_of),
+        *_event_findings(record.care_events, knowledge, as_of),
+    )
+    counted = tuple(finding for finding in findings if finding.counts)
+    suppressing = tuple(f.category for f in counted if f.action == "suppress")
+    return Exclusions(
+        findings=findings,
+        suppressed_by=_suppressed_by(record, suppressing, knowledge.thresholds, as_of),
+        has_opioid_use_disorder=any(f.action == "redirect" for f in counted),
+        has_safety_concern=any(f.action == "safety" for f in counted),
+        is_softened=any(f.action == "soften" for f in counted),
+    )
+
+
+def _suppressed_by(
+    record: PatientRecord, suppressing: tuple[str, ...], thresholds: Thresholds, as_of: date
+) -> str | None:
+    if record.is_deceased:
+        return "deceased"
+    if (
+        record.birth_date is not None
+        and age_years(record.birth_date, as_of) < thresholds.adult_age_years
+    ):
+        return "age"
+    return suppressing[0] if suppressing else None
+
+
+def _condition_findings(
+    conditions: Iterable[Condition], knowledge: Knowledge, as_of: date
+) -> Iterable[ExclusionFinding]:
+    matched = tuple(
+        (condition, row)
+        for condition in conditions
+        for row in (_row(condition.codings, "Condition", knowledge),)
+        if row is not None
+    )
+    for condition, row in matched:
+        stands = standing(
+            condition,
+            as_of=as_of,
+            is_state=row.persistence == "state",
+            state_at_most_months=knowledge.thresholds.state_evidence_at_most_months,
+        )
+        if (
+            stands.counts
+            and row.needs_problem_list_or_two_encounters
+            and is_encounter_diagnosis(condition)
+            and not _has_enough_encounters(row.category, matched, knowledge.thresholds, as_of)
+        ):
+            stands = Standing(counts=False, why_not="one encounter only, not on the problem list")
+        action = _LOWER[row.action] if stands.is_uncertain else row.action
+        yield ExclusionFinding(
+            reference=condition.reference,
+            category=row.category,
+            action=action,
+            counts=stands.counts and action != "do_not_exclude",
+            why_not=stands.why_not or ("does not exclude" if action == "do_not_exclude" else None),
+        )
+
+
+def _row(
+    codings: Iterable[Coding], resource_type: str, knowledge: Knowledge
+) -> ExclusionConcept | None:
+    """Return the row that decides for one record.
+
+    Of several, an exact look-alike beats a row by ancestor; otherwise the more cautious action
+    in the order suppress, redirect, safety, soften.
+    """
+    rows = tuple(
+        row
+        for row in map(knowledge.exclusions.row_for, codings)
+        if row is not None and resource_type in row.resources
+    )
+    exact = tuple(row for row in rows if row.match == "exact")
+    for candidates in (exact, rows):
+        for action in ("suppress", "redirect", "safety", "soften", "do_not_exclude"):
+            for row in candidates:
+                if row.action == action:
+                    return row
+    return None
+
+
+def _has_enough_encounters(
+    category: str,
+    matched: Iterable[tuple[Condition, ExclusionConcept]],
+    thresholds: Thresholds,
+    as_of: date,
+) -> bool:
+    """Say whether the category was coded at enough different encounters of late.
+
+    A Condition that names no encounter is told apart by its day.
+    """
+    oldest = months_before(as_of, thresholds.cancer_encounters_within_months)
+    encounters = {
+        condition.encounter or noted.isoformat()
+        for condition, row in matched
+        for noted in (condition.recorded or condition.onset,)
+        if row.category == category
+        and row.needs_problem_list_or_two_encounters
+        and noted is not None
+        and oldest <= noted <= as_of
+        and standing(condition, as_of=as_of, is_state=False, state_at_most_months=0).counts
+    }
+    return len(encounters) >= thresholds.cancer_encounters_at_least
+
+
+def _observation_findings(
+    observations: Iterable[Observation], knowledge: Knowledge, as_of: date
+) -> Iterable[ExclusionFinding]:
+    """Yield findings recorded as Observations: rated items, and findings given as a coded value."""
+    newest: dict[Coding, date] = {}
+    rated: list[tuple[Observation, ExclusionConcept, bool]] = []
+    for observation in observations:
+        why_not = _not_usable(observation, knowledge.thresholds, as_of)
+        for answer in observation.answers:
+            row = _row(answer.answers, "Observation", knowledge)
+            if row is not None:
+                yield _finding(observation.reference, row, why_not)
+            for code in answer.codings:
+                item = knowledge.exclusions.row_for(code)
+                if item is None or item.value_rule is None or observation.effective is None:
+                    continue
+                unfavourable = is_unfavourable(answer, item.value_rule)
+                if why_not is None and unfavourable is not None:
+                    rated.append((observation, item, unfavourable))
+                    newest[code] = max(newest.get(code, date.min), observation.effective)
+    for observation, item, unfavourable in rated:
+        if not unfavourable:
+            yield _finding(observation.reference, item, "favourable")
+        elif observation.effective != newest[item.coding]:
+            yield _finding(observation.reference, item, "a newer answer exists")
+        else:
+            yield _finding(observation.reference, item, None)
+
+
+def _not_usable(observation: Observation, thresholds: Thresholds, as_of: date) -> str | None:
+    if observation.status not in ANSWERED:
+        return "not a finished observation"
+    age = observation_age(
+        observation, as_of=as_of, at_most_months=thresholds.screening_at_most_months
+    )
+    return None if age == "recent" else f"observation is {age}"
+
+
+def _event_findings(
+    events: Iterable[CareEvent], knowledge: Knowledge, as_of: date
+) -> Iterable[ExclusionFinding]:
+    """Yield findings from procedures, requests, plans and encounters of the last months.
+
+    An undated event counts; one that never took place does not.
+    """
+    oldest = months_before(as_of, knowledge.thresholds.care_event_within_months)
+    for event in events:
+        row = _row(event.codings, event.resource_type, knowledge)
+        if row is None:
+            continue
+        why_not = None
+        if event.status in _NEVER_HAPPENED:
+            why_not = f"status is {event.status}"
+        elif event.day is not None and event.day < oldest:
+            why_not = "too old"
+        yield _finding(event.reference, row, why_not)
+
+
+def _finding(reference: str, row: ExclusionConcept, why_not: str | None) -> ExclusionFinding:
+    if why_not is None and row.action == "do_not_exclude":
+        why_not = "does not exclude"
+    return ExclusionFinding(
+        reference=reference,
+        category=row.category,
+        action=row.action,
+        counts=why_not is None,
+        why_not=why_not,
+    )

@@ -1,0 +1,121 @@
+"""Which orders are evidence: of past exposure (the record), of a renewal (the hook's drafts)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from cds_service.clinical.drugs import RecognisedOpioid, recognised_opioid
+from cds_service.clinical.knowledge import Knowledge
+from cds_service.clinical.record import Order
+from cds_service.clinical.supply import Supply, start_of, supply_of
+
+HISTORY_STATUSES = frozenset({"active", "completed", "stopped", "on-hold"})
+HISTORY_INTENTS = frozenset(
+    {None, "order", "original-order", "reflex-order", "filler-order", "instance-order"}
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Period:
+    """Calendar days, both ends included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        """The number of days, at least one."""
+        return (self.last - self.first).days + 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderReading:
+    """How one order of the record, or one draft, was understood.
+
+    `counts` says whether the order is evidence of exposure (a draft: whether it is an opioid
+    analgesic being ordered); if not, `why_not` says why. `covered` is clipped to the day of the
+    call and None for drafts. `has_successor`: a later opioid order exists.
+    """
+
+    order: Order
+    drug: RecognisedOpioid | None
+    start: date | None
+    supply: Supply
+    counts: bool
+    why_not: str | None = None
+    covered: Period | None = None
+    has_successor: bool = False
+
+
+def history_reading(
+    order: Order, knowledge: Knowledge, *, as_of: date, has_opioid_use_disorder: bool
+) -> OrderReading:
+    """Say whether an order of the record is evidence of past exposure, and if not, why not."""
+    drug = None if order.drug is None else recognised_opioid(order.drug, knowledge)
+    start = start_of(order)
+    why_not = _not_analgesic(
+        order, drug, has_opioid_use_disorder=has_opioid_use_disorder
+    ) or _not_history(order, start, as_of)
+    return OrderReading(
+        order=order,
+        drug=drug,
+        start=start,
+        supply=supply_of(order, drug),
+        counts=why_not is None,
+        why_not=why_not,
+    )
+
+
+def draft_reading(
+    order: Order, knowledge: Knowledge, *, as_of: date, has_opioid_use_disorder: bool
+) -> OrderReading:
+    """Say whether an order of the hook's context is an opioid analgesic being ordered.
+
+    Its status does not matter except cancelled and entered-in-error; it starts on the day of the
+    call at the earliest.
+
+    Source: clinical.md section 2, "Drafts".
+    """
+    drug = None if order.drug is None else recognised_opioid(order.drug, knowledge)
+    why_not = _not_analgesic(order, drug, has_opioid_use_disorder=has_opioid_use_disorder)
+    if why_not is None and order.status in ("cancelled", "entered-in-error"):
+        why_not = f"status is {order.status}"
+    return OrderReading(
+        order=order,
+        drug=drug,
+        start=max(start_of(order) or as_of, as_of),
+        supply=supply_of(order, drug),
+        counts=why_not is None,
+        why_not=why_not,
+    )
+
+
+def _not_analgesic(
+    order: Order, drug: RecognisedOpioid | None, *, has_opioid_use_disorder: bool
+) -> str | None:
+    if order.drug is None:
+        return "drug could not be resolved"
+    if drug is None:
+        return "not an opioid"
+    if drug.is_moud(has_opioid_use_disorder=has_opioid_use_disorder):
+        return "treatment of opioid use disorder"
+    if not drug.is_analgesic(has_opioid_use_disorder=has_opioid_use_disorder):
+        return f"not a home analgesic: {drug.not_counted_reason}"
+    if order.is_do_not_perform:
+        return "marked do-not-perform"
+    if order.is_inpatient:
+        return "inpatient order"
+    return None
+
+
+def _not_history(order: Order, start: date | None, as_of: date) -> str | None:
+    if order.status not in HISTORY_STATUSES:
+        return f"status is {order.status}"
+    if order.intent not in HISTORY_INTENTS:
+        return f"intent is {order.intent}"
+    if start is None:
+        return "no start date"
+    if start > as_of:
+        return "starts after the day of the call"
+    return None

@@ -1,0 +1,67 @@
+"""When an order starts and how many days its supply lasts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from cds_service.clinical.dosing import days, units_per_day
+from cds_service.clinical.drugs import RecognisedOpioid
+from cds_service.clinical.record import Order
+
+SupplySource = Literal["expected-supply", "bounds", "quantity", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Supply:
+    """How long the order lasts and how that is known.
+
+    `days` is at least 1, refills included unless the order was stopped; None when unknown.
+    """
+
+    days: int | None
+    source: SupplySource
+
+
+def start_of(order: Order) -> date | None:
+    """Return the first day of an order, or None when no date places it.
+
+    Source: clinical.md section 3, "Start".
+    """
+    return order.bounds_start or order.authored_on or order.validity_start
+
+
+def supply_of(order: Order, drug: RecognisedOpioid | None) -> Supply:
+    """Return the supply of an order from the first source that is known.
+
+    `validityPeriod` is no supply. A part of a day is a day. A stopped order counts without its
+    refills.
+
+    Source: clinical.md section 3, "Supply".
+    """
+    refills = 0 if order.status == "stopped" else (order.repeats_allowed or 0)
+    expected = None if order.expected_supply is None else days(order.expected_supply)
+    if expected:
+        return _supply(expected * (1 + refills), "expected-supply")
+    bounds = _bounds_days(order)
+    if bounds:
+        return _supply(bounds, "bounds")
+    per_day = units_per_day(order, None if drug is None else drug.product)
+    if per_day and order.quantity is not None and order.quantity.value:
+        return _supply(order.quantity.value / per_day * (1 + refills), "quantity")
+    return Supply(days=None, source="unknown")
+
+
+def _bounds_days(order: Order) -> Decimal | None:
+    start = start_of(order)
+    if order.bounds_end is not None and start is not None:
+        length = (order.bounds_end - start).days + 1
+        return Decimal(length) if length > 0 else None
+    return None if order.bounds_duration is None else days(order.bounds_duration)
+
+
+def _supply(length: Decimal, source: SupplySource) -> Supply:
+    return Supply(days=math.ceil(length), source=source)
