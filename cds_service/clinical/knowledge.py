@@ -93,7 +93,8 @@ class OpioidProduct:
     """One RxNorm opioid product.
 
     `strength` is the opioid's own, per unit (mg), per mL (mg/mL), per hour (mg/h) or per actuation
-    (mg/actuation) as `strength_unit` says.
+    (mg/actuation) as `strength_unit` says. `is_combination`: the product holds another active
+    ingredient (RxNorm joins them with " / " in the name), so that its mass is not the opioid's.
     """
 
     code: str
@@ -105,6 +106,7 @@ class OpioidProduct:
     strength_unit: Literal["mg", "mg/mL", "mg/h", "mg/actuation"]
     dose_form: str
     release_form: ReleaseForm
+    is_combination: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
