@@ -1,0 +1,193 @@
+"""The HTTP server: waitress, hardened against smuggling, draining on SIGTERM.
+
+Requests are buffered outside the worker threads, so that slow clients hold no thread. What the
+application answers is decided elsewhere.
+
+Source: security-reliability.md 4.2, T38 to T40 and the SIGTERM row of 2.1.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import TcpWSGIServer, create_server
+from waitress.task import ErrorTask, WSGITask
+
+from cds_service.web.outcomes import (
+    FHIR_JSON,
+    issue_code,
+    new_request_number,
+    outcome_body,
+    plain_text,
+)
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_MEBIBYTE = 1024 * 1024
+# Larger bodies are cut off here; the application refuses much earlier, and in JSON.
+_LARGEST_BODY_BYTES = 17 * _MEBIBYTE
+_LARGEST_HEADERS_BYTES = 32 * 1024
+DRAIN_AT_MOST_SECONDS = 10.0
+_DRAIN_AT_LEAST_SECONDS = 0.5
+_COLLECT_AFTER_ALLOCATIONS = 100_000
+
+
+class _OneLengthParser(HTTPRequestParser):  # type: ignore[misc]
+    """Refuses a request with two statements of its length.
+
+    Waitress believes the transfer coding, which lets a second request pass a proxy that believes
+    the other. Source: RFC 9112 section 6.1.
+    """
+
+    def parse_header(self, header_plus: bytes) -> None:
+        names = [line.split(b":", 1)[0].strip().lower() for line in header_plus.split(b"\r\n")[1:]]
+        lengths = names.count(b"content-length") + names.count(b"transfer-encoding")
+        if lengths > 1:
+            raise ParsingError("The request states its length twice")
+        super().parse_header(header_plus)
+
+
+class _OutcomeErrorTask(ErrorTask):  # type: ignore[misc]
+    """Answers what the server itself refuses with an OperationOutcome, then closes."""
+
+    def execute(self) -> None:
+        status = self.request.error.code
+        body = outcome_body(
+            code=issue_code(status),
+            text=plain_text(status),
+            request_number=new_request_number(),
+        )
+        self.status = f"{status} {self.request.error.reason}"
+        self.response_headers += [
+            ("Content-Type", FHIR_JSON),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _DrainingTask(WSGITask):  # type: ignore[misc]
+    """Closes the connection behind the answer once the server drains."""
+
+    def start(self) -> None:
+        super().start()
+        if self.channel.server.is_draining:
+            self.set_close_on_finish()
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _OneLengthParser
+    task_class = _DrainingTask
+    error_task_class = _OutcomeErrorTask
+
+
+class Server:
+    """One listening socket and its worker threads; `port` is the one it listens on."""
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        *,
+        host: str,
+        port: int,
+        threads: int,
+        connection_limit: int,
+    ) -> None:
+        self._server: TcpWSGIServer = create_server(
+            application,
+            sockets=[_listening_socket(host, port)],
+            threads=threads,
+            connection_limit=connection_limit,
+            channel_timeout=20,
+            cleanup_interval=5,
+            max_request_header_size=_LARGEST_HEADERS_BYTES,
+            max_request_body_size=_LARGEST_BODY_BYTES,
+            asyncore_use_poll=True,
+            ident=None,
+        )
+        self._server.channel_class = _Channel
+        self._server.is_draining = False
+        self.port = int(self._server.effective_port)
+
+    def run(self, on_drain: Callable[[], None] = lambda: None) -> None:
+        """Serve until SIGTERM or SIGINT; `on_drain` is called when draining begins.
+
+        Draining finishes what has been asked, for at most DRAIN_AT_MOST_SECONDS, each answer
+        closing its connection; new connections are refused.
+        """
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER_ALLOCATIONS, 50, 50)
+        with _signals(self.drain):
+            while not self._server.is_draining:
+                self._turn()
+            on_drain()
+            self._finish()
+
+    def drain(self) -> None:
+        """Ask `run` to finish; safe in a signal handler and from any thread."""
+        if self._server.is_draining:
+            raise SystemExit(1)  # asked twice: do not wait for anybody
+        self._server.is_draining = True
+        self._server.pull_trigger()
+
+    def _turn(self) -> None:
+        wasyncore.loop(timeout=1, use_poll=True, map=self._server._map, count=1)
+
+    def _finish(self) -> None:
+        server = self._server
+        while (accepted := server.accept()) is not None:  # what the kernel has already let in
+            server.channel_class(server, *accepted, server.adj, map=server._map)
+        wasyncore.dispatcher.close(server)
+        started = time.monotonic()
+        while (waited := time.monotonic() - started) < DRAIN_AT_MOST_SECONDS:
+            is_idle = not any(_is_busy(channel) for channel in server.active_channels.values())
+            if is_idle and waited >= _DRAIN_AT_LEAST_SECONDS:
+                break
+            wasyncore.loop(timeout=0.05, use_poll=True, map=server._map, count=1)
+        server.task_dispatcher.shutdown(timeout=0.5)
+        wasyncore.close_all(server._map)
+
+
+def _is_busy(channel: Any) -> bool:
+    return bool(channel.requests or channel.request or channel.total_outbufs_len)
+
+
+def _listening_socket(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+@contextmanager
+def _signals(drain: Callable[[], None]) -> Iterator[None]:
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        drain()
+
+    kept = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
