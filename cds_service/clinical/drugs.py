@@ -6,6 +6,7 @@ Codes first, then the name. What a recognised drug means for exposure is decided
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,6 +21,14 @@ from cds_service.clinical.record import Drug
 from cds_service.clinical.terminology import RXNORM
 
 _WORD = re.compile(r"[^\W_]+")
+
+_MOST_SETTLED_FIRST: tuple[OpioidUse, ...] = (
+    "not-counted",
+    "oud",
+    "analgesic",
+    "analgesic-or-oud",
+)
+"""Of several codes below the product, the one that says most of form and partners is right."""
 
 RecognisedBy = Literal["product", "component", "ingredient", "name"]
 
@@ -61,7 +70,7 @@ class RecognisedOpioid:
 def recognised_opioid(drug: Drug, knowledge: Knowledge) -> RecognisedOpioid | None:
     """Return the opioid an order is for, or None when it is for another drug.
 
-    In this order: RxNorm product, RxNorm component, RxNorm ingredient, name as a whole word.
+    In this order: RxNorm product, RxNorm component or ingredient, name as a whole word.
     A code that is known and not counted ends the search: the name does not bring it back.
 
     Source: clinical.md section 2.
@@ -70,13 +79,13 @@ def recognised_opioid(drug: Drug, knowledge: Knowledge) -> RecognisedOpioid | No
     products = tuple(knowledge.products[code] for code in rxnorm if code in knowledge.products)
     if products:
         return _from_products(products)
-    for code in rxnorm:
-        if code in knowledge.components:
-            return _from_name(knowledge.components[code], by="component")
-    for code in rxnorm:
-        if code in knowledge.ingredient_codes:
-            found = knowledge.ingredient_codes[code]
-            return _settled_by_words(_from_name(found, by="ingredient"), drug, knowledge.names)
+    parts = (
+        *_named(rxnorm, knowledge.components, by="component"),
+        *_named(rxnorm, knowledge.ingredient_codes, by="ingredient"),
+    )
+    if parts:
+        most_settled = min(parts, key=lambda part: _MOST_SETTLED_FIRST.index(part.use))
+        return _settled_by_words(most_settled, drug, knowledge.names)
     return _by_name(drug, knowledge.names)
 
 
@@ -105,6 +114,7 @@ def concerns_a_rule(drug: Drug, knowledge: Knowledge) -> bool:
 
 
 def _from_products(products: tuple[OpioidProduct, ...]) -> RecognisedOpioid:
+    """Take the counted products, if any; where they disagree on the use, leave it open."""
     counted = tuple(product for product in products if product.use != "not-counted") or products
     first = counted[0]
     agree = all(
@@ -115,10 +125,16 @@ def _from_products(products: tuple[OpioidProduct, ...]) -> RecognisedOpioid:
     return RecognisedOpioid(
         by="product",
         ingredient=first.ingredient,
-        use=first.use,
+        use=first.use if len({product.use for product in counted}) == 1 else "analgesic-or-oud",
         not_counted_reason=first.not_counted_reason,
         product=first if agree else None,
     )
+
+
+def _named(
+    codes: tuple[str, ...], table: Mapping[str, OpioidName], *, by: RecognisedBy
+) -> tuple[RecognisedOpioid, ...]:
+    return tuple(_from_name(table[code], by=by) for code in codes if code in table)
 
 
 def _from_name(name: OpioidName, *, by: RecognisedBy) -> RecognisedOpioid:
@@ -151,15 +167,16 @@ def _settled_by_words(
     opioid: RecognisedOpioid, drug: Drug, names: NameVocabulary
 ) -> RecognisedOpioid:
     """Let the other words of the drug decide form and use where the match left them open."""
+    if opioid.use in ("not-counted", "oud"):
+        return opioid
     words = {word for text in drug.words for word in _words(text)}
-    reasons = sorted(names.not_counted[word] for word in words if word in names.not_counted)
-    if reasons:
-        return replace(opioid, use="not-counted", not_counted_reason=reasons[0])
-    if opioid.use == "analgesic-or-oud":
-        if words & names.oud:
-            return replace(opioid, use="oud")
-        if words & names.analgesic:
-            return replace(opioid, use="analgesic")
+    if opioid.use == "analgesic-or-oud" and words & names.oud:
+        return replace(opioid, use="oud")
+    for group in names.not_counted:
+        if words & group.words and not words & group.unless:
+            return replace(opioid, use="not-counted", not_counted_reason=group.reason)
+    if opioid.use == "analgesic-or-oud" and words & names.analgesic:
+        return replace(opioid, use="analgesic")
     return opioid
 
 

@@ -128,19 +128,28 @@ class OpioidIngredient:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NotCountedWords:
+    """Words that make an opioid no home analgesic, unless one of `unless` stands beside them."""
+
+    reason: str
+    words: frozenset[str]
+    unless: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NameVocabulary:
     """Words by which a drug is recognised when no code is. Lower case, whole words only.
 
     `words` maps a single word (ingredient or brand) to the opioid; `phrases` maps the first word
     of a longer brand name to the candidates that begin with it, each as all its words.
-    `not_counted` maps a word to the reason the product is no home analgesic (injection,
-    guaifenesin ...). `oud` and `analgesic` settle what buprenorphine or methadone is taken for
-    when the name leaves it open (naloxone, sublingual; patch, transdermal ...).
+    `not_counted` are injection, guaifenesin and the like. `oud` and `analgesic` settle what
+    buprenorphine or methadone is taken for when the name leaves it open (naloxone, sublingual;
+    patch, transdermal ...).
     """
 
     words: Mapping[str, OpioidName]
     phrases: Mapping[str, tuple[tuple[tuple[str, ...], OpioidName], ...]]
-    not_counted: Mapping[str, str]
+    not_counted: tuple[NotCountedWords, ...]
     oud: frozenset[str]
     analgesic: frozenset[str]
 
