@@ -1,0 +1,306 @@
+"""Section 5 of the clinical specification: who must not get the warning, and who another one."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from cds_service.clinical.exclusions import Exclusions, exclusions
+from cds_service.clinical.knowledge import Knowledge
+from cds_service.clinical.record import Answer, Condition, Observation
+from cds_service.clinical.terminology import ICD_10_CM, SNOMED_CT, Coding
+from tests.clinical.builders import TODAY, days_ago, event, icd, record, screen, snomed
+
+ENCOUNTER = frozenset({"encounter-diagnosis"})
+PROSTATE_CANCER = "C61"
+HOSPICE = "385763009"
+HOSPICE_EDUCATION = "385764003"
+
+
+def exclude(knowledge: Knowledge, *conditions: Condition, **more: object) -> Exclusions:
+    return exclusions(record(conditions=conditions, **more), knowledge, as_of=TODAY)
+
+
+# -- suppress --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("condition", "category"),
+    [
+        (icd(PROSTATE_CANCER), "active_cancer"),
+        (icd("C50.911"), "active_cancer"),
+        (icd("G89.3"), "active_cancer"),
+        (icd("Z51.5"), "palliative_hospice_eol"),
+        (snomed("300936002"), "palliative_hospice_eol"),
+        (icd("D57.1"), "sickle_cell_disease"),
+        (snomed("127040003"), "sickle_cell_disease"),
+        (snomed("1081000119105"), "oud_on_moud"),
+    ],
+)
+def test_what_suppresses_the_advice(
+    knowledge: Knowledge, condition: Condition, category: str
+) -> None:
+    assert exclude(knowledge, condition).suppressed_by == category
+
+
+@pytest.mark.parametrize(
+    "look_alike",
+    [
+        icd("Z85.3"),  # history of breast cancer
+        icd("C44.311"),  # basal cell carcinoma of skin
+        icd("D05.10"),  # carcinoma in situ of breast
+        snomed("92691004"),
+        icd("D57.3"),  # sickle-cell trait
+        snomed("16402000"),
+        icd("Z66"),  # do not resuscitate
+        snomed("304253006"),
+        snomed(HOSPICE_EDUCATION),
+        snomed("275937001"),  # family history of cancer
+        snomed("248541003"),  # relative with terminal illness
+        icd("F11.90"),  # opioid use, unspecified
+    ],
+)
+def test_look_alikes_change_nothing(knowledge: Knowledge, look_alike: Condition) -> None:
+    seen = exclude(knowledge, look_alike)
+    assert seen.suppressed_by is None
+    assert not any((seen.is_softened, seen.has_safety_concern, seen.has_opioid_use_disorder))
+
+
+@pytest.mark.parametrize("status", ["inactive", "remission", "resolved"])
+def test_cancer_that_is_over_does_not_suppress(knowledge: Knowledge, status: str) -> None:
+    assert exclude(knowledge, icd(PROSTATE_CANCER, clinical_status=status)).suppressed_by is None
+
+
+def test_one_encounter_code_is_not_active_cancer(knowledge: Knowledge) -> None:
+    once = icd(PROSTATE_CANCER, categories=ENCOUNTER, encounter="Encounter/1")
+    assert exclude(knowledge, once).suppressed_by is None
+
+
+def test_two_codes_of_one_encounter_are_one_encounter(knowledge: Knowledge) -> None:
+    same = {"categories": ENCOUNTER, "encounter": "Encounter/1"}
+    seen = exclude(knowledge, icd(PROSTATE_CANCER, "a", **same), icd("C79.51", "b", **same))
+    assert seen.suppressed_by is None
+
+
+@pytest.mark.parametrize(
+    ("older", "suppressed_by"),
+    [
+        (date(2025, 11, 23), "active_cancer"),
+        (date(2025, 11, 22), "active_cancer"),
+        (date(2025, 11, 21), None),
+    ],
+)
+def test_two_encounters_coded_within_twelve_months_are_active_cancer(
+    knowledge: Knowledge, older: date, suppressed_by: str | None
+) -> None:
+    seen = exclude(
+        knowledge,
+        icd(PROSTATE_CANCER, "a", categories=ENCOUNTER, encounter="Encounter/1", recorded=older),
+        icd(PROSTATE_CANCER, "b", categories=ENCOUNTER, encounter="Encounter/2"),
+    )
+    assert seen.suppressed_by == suppressed_by
+
+
+def test_encounters_without_a_reference_are_told_apart_by_day(knowledge: Knowledge) -> None:
+    def on(days: int) -> Condition:
+        return icd(
+            PROSTATE_CANCER, f"Condition/{days}", categories=ENCOUNTER, recorded=days_ago(days)
+        )
+
+    assert exclude(knowledge, on(10), on(20)).suppressed_by == "active_cancer"
+    assert exclude(knowledge, on(10)).suppressed_by is None
+
+
+def test_a_refuted_encounter_code_does_not_make_the_second(knowledge: Knowledge) -> None:
+    seen = exclude(
+        knowledge,
+        icd(
+            PROSTATE_CANCER,
+            "a",
+            categories=ENCOUNTER,
+            encounter="Encounter/1",
+            verification_status="refuted",
+        ),
+        icd(PROSTATE_CANCER, "b", categories=ENCOUNTER, encounter="Encounter/2"),
+    )
+    assert seen.suppressed_by is None
+
+
+def test_provisional_cancer_softens_instead_of_suppressing(knowledge: Knowledge) -> None:
+    seen = exclude(knowledge, icd(PROSTATE_CANCER, verification_status="provisional"))
+    assert (seen.suppressed_by, seen.is_softened) == (None, True)
+
+
+def test_an_exact_look_alike_beats_a_disease_known_by_its_ancestor(knowledge: Knowledge) -> None:
+    trait = icd("D57.00", codings=(Coding(ICD_10_CM, "D57.00"), Coding(SNOMED_CT, "16402000")))
+    assert exclude(knowledge, trait).suppressed_by is None
+
+
+def test_an_exact_disease_beats_an_exact_look_alike(knowledge: Knowledge) -> None:
+    both = snomed(
+        "127040003", codings=(Coding(SNOMED_CT, "16402000"), Coding(SNOMED_CT, "127040003"))
+    )
+    assert exclude(knowledge, both).suppressed_by == "sickle_cell_disease"
+
+
+@pytest.mark.parametrize(
+    ("born", "suppressed_by"),
+    [
+        (date(2008, 11, 23), "age"),
+        (date(2008, 11, 22), None),
+        (date(2008, 11, 21), None),
+        (None, None),
+    ],
+)
+def test_a_patient_under_eighteen_gets_no_advice(
+    knowledge: Knowledge, born: date | None, suppressed_by: str | None
+) -> None:
+    assert exclude(knowledge, birth_date=born).suppressed_by == suppressed_by
+
+
+def test_a_deceased_patient_gets_no_advice(knowledge: Knowledge) -> None:
+    assert exclude(knowledge, is_deceased=True).suppressed_by == "deceased"
+
+
+def test_sickle_cell_disease_without_status_has_no_look_back(knowledge: Knowledge) -> None:
+    old = icd("D57.1", clinical_status=None, categories=ENCOUNTER, recorded=date(2015, 1, 1))
+    assert exclude(knowledge, old).suppressed_by == "sickle_cell_disease"
+
+
+# -- hospice and the like outside the conditions ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "code"),
+    [
+        ("Procedure", HOSPICE),
+        ("ServiceRequest", HOSPICE),
+        ("CarePlan", HOSPICE),
+        ("Encounter", "305336008"),
+    ],
+)
+def test_hospice_is_often_no_condition(knowledge: Knowledge, resource_type: str, code: str) -> None:
+    seen = exclude(knowledge, care_events=(event(resource_type, code),))
+    assert seen.suppressed_by == "palliative_hospice_eol"
+
+
+@pytest.mark.parametrize(
+    ("day", "suppressed_by"),
+    [
+        (date(2025, 11, 23), "palliative_hospice_eol"),
+        (date(2025, 11, 22), "palliative_hospice_eol"),
+        (date(2025, 11, 21), None),
+        (None, "palliative_hospice_eol"),
+    ],
+)
+def test_hospice_care_is_looked_for_within_twelve_months(
+    knowledge: Knowledge, day: date | None, suppressed_by: str | None
+) -> None:
+    from dataclasses import replace
+
+    seen = exclude(knowledge, care_events=(replace(event("Procedure", HOSPICE), day=day),))
+    assert seen.suppressed_by == suppressed_by
+
+
+@pytest.mark.parametrize("status", ["not-done", "entered-in-error", "cancelled", "revoked"])
+def test_what_never_took_place_does_not_suppress(knowledge: Knowledge, status: str) -> None:
+    seen = exclude(knowledge, care_events=(event("Procedure", HOSPICE, status=status),))
+    assert seen.suppressed_by is None
+
+
+def test_hospice_education_is_not_hospice(knowledge: Knowledge) -> None:
+    seen = exclude(knowledge, care_events=(event("Procedure", HOSPICE_EDUCATION),))
+    assert seen.suppressed_by is None
+
+
+def test_a_row_for_conditions_is_not_read_from_a_procedure(knowledge: Knowledge) -> None:
+    seen = exclude(knowledge, care_events=(event("Procedure", "363346000"),))
+    assert seen.findings == ()
+
+
+def test_a_finding_given_as_the_value_of_an_observation_suppresses(knowledge: Knowledge) -> None:
+    terminal = Observation(
+        reference="Observation/1",
+        status="final",
+        effective=days_ago(5),
+        answers=(
+            Answer(
+                codings=(Coding("http://loinc.org", "1-8"),),
+                answers=(Coding(SNOMED_CT, "300936002"),),
+            ),
+        ),
+    )
+    assert exclude(knowledge, observations=(terminal,)).suppressed_by == "palliative_hospice_eol"
+
+
+# -- redirect, safety, soften ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["F11.20", "F11.10"])
+def test_opioid_use_disorder_is_recognised(knowledge: Knowledge, code: str) -> None:
+    assert exclude(knowledge, icd(code)).has_opioid_use_disorder
+
+
+def test_provisional_opioid_use_disorder_redirects_nothing(knowledge: Knowledge) -> None:
+    seen = exclude(knowledge, icd("F11.20", verification_status="provisional"))
+    assert not seen.has_opioid_use_disorder
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [icd("R45.851"), icd("T14.91XA"), icd("Z91.51"), snomed("6471006"), snomed("161474000")],
+)
+def test_suicidal_thoughts_or_acts_are_a_safety_concern(
+    knowledge: Knowledge, condition: Condition
+) -> None:
+    assert exclude(knowledge, condition).has_safety_concern
+
+
+def test_an_uncertain_safety_concern_is_still_one(knowledge: Knowledge) -> None:
+    seen = exclude(knowledge, icd("R45.851", verification_status="unconfirmed"))
+    assert seen.has_safety_concern
+
+
+def test_a_history_of_an_attempt_has_no_look_back(knowledge: Knowledge) -> None:
+    old = icd("Z91.51", clinical_status=None, categories=ENCOUNTER, recorded=date(2001, 1, 1))
+    assert exclude(knowledge, old).has_safety_concern
+
+
+ITEM_9 = "44260-8"
+
+
+@pytest.mark.parametrize(
+    ("observation", "is_concern"),
+    [
+        (screen(ITEM_9, answer="LA6568-5"), False),  # not at all
+        (screen(ITEM_9, answer="LA6569-3"), True),  # several days
+        (screen(ITEM_9, number=0), False),
+        (screen(ITEM_9, number=1), True),
+        (screen(ITEM_9, number=3), True),
+        (screen(ITEM_9, number=1, days=400), False),
+        (screen(ITEM_9, number=1, status="preliminary"), False),
+    ],
+)
+def test_any_thought_of_being_better_off_dead_is_a_safety_concern(
+    knowledge: Knowledge, observation: Observation, is_concern: bool
+) -> None:
+    seen = exclude(knowledge, observations=(observation,))
+    assert seen.has_safety_concern is is_concern
+
+
+def test_the_newest_answer_to_item_nine_decides(knowledge: Knowledge) -> None:
+    older, newer = screen(ITEM_9, number=2, days=60), screen(ITEM_9, number=0, days=10)
+    assert not exclude(knowledge, observations=(older, newer)).has_safety_concern
+    older, newer = screen(ITEM_9, number=0, days=60), screen(ITEM_9, number=2, days=10)
+    assert exclude(knowledge, observations=(older, newer)).has_safety_concern
+
+
+@pytest.mark.parametrize("condition", [icd("D47.2"), snomed("788891004"), icd("K72.10")])
+def test_what_softens_the_advice(knowledge: Knowledge, condition: Condition) -> None:
+    seen = exclude(knowledge, condition)
+    assert (seen.suppressed_by, seen.is_softened) == (None, True)
+
+
+def test_what_is_provisional_and_would_only_soften_does_nothing(knowledge: Knowledge) -> None:
+    assert not exclude(knowledge, icd("D47.2", verification_status="provisional")).is_softened
