@@ -1,0 +1,262 @@
+"""Who may call: one record per issuer, read from `issuers.toml`, checked at start.
+
+The record holds everything that differs between clients. `web.trust` verifies tokens against it.
+
+Source: security-reliability.md T5, T6, T12, T30 and section 3.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from cds_service.errors import ConfigurationError
+
+SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
+EVERY_RULE = "*"
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_ADDRESS = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[A-Za-z0-9_~.-]+)*)/?",
+    re.IGNORECASE,
+)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Issuer:
+    """One client system that may call.
+
+    `name` is ours and is what logs, metrics and the store hold; `issuer` is the `iss` of its
+    tokens. `audiences` are accepted besides the public URL of the path that is called.
+    `fhir_bases` are in normal form; `tenants` maps each accepted tenant to the bases of its own;
+    empty means that tenants are not looked at. `prefetch_keys` maps the client's key to ours.
+    `rate_*` None: as the settings say.
+    """
+
+    name: str
+    issuer: str
+    key_set_url: str | None = None
+    key_set_file: Path | None = None
+    audiences: tuple[str, ...] = ()
+    subject: str | None = None
+    tenants: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    fhir_bases: frozenset[str] = frozenset()
+    calls_any_loopback: bool = False
+    prefetch_keys: Mapping[str, str] = field(default_factory=dict)
+    use_labelled: bool = False
+    silent_rules: frozenset[str] = frozenset()
+    answers_failure_empty: bool = False
+    rate_per_second: int | None = None
+    rate_burst: int | None = None
+
+    def callable_base(self, fhir_server: str, *, tenant: str | None) -> str | None:
+        """Return the base in normal form if it may be called, else None."""
+        base = normal_base(fhir_server)
+        if base is None:
+            return None
+        own = self.tenants.get(tenant, frozenset()) if tenant is not None else frozenset()
+        if base in self.fhir_bases or base in own:
+            return base
+        return base if self.calls_any_loopback and is_loopback(base) else None
+
+    def is_silent(self, rule_id: str) -> bool:
+        """Say whether cards of the rule are computed and counted but not returned."""
+        return rule_id in self.silent_rules or EVERY_RULE in self.silent_rules
+
+
+def development_issuer(*, use_labelled: bool) -> Issuer:
+    """Return the record of whoever calls while no issuer is configured."""
+    return Issuer(name="development", issuer="", calls_any_loopback=True, use_labelled=use_labelled)
+
+
+def sandbox_issuer() -> Issuer:
+    """Return the record of the public CDS Hooks Sandbox, whose private key everybody has."""
+    return Issuer(
+        name="cds-hooks-sandbox",
+        issuer=SANDBOX_ISSUER,
+        key_set_url=f"{SANDBOX_ISSUER}/.well-known/jwks.json",
+        calls_any_loopback=True,
+    )
+
+
+def normal_base(address: str) -> str | None:
+    """Return a base URL in its one normal form, or None for what is no plain base URL.
+
+    Scheme and host in lower case, no default port, no slash at the end. User information, query,
+    fragment, percent signs, dot segments, empty segments and anything beyond ASCII are refused
+    rather than repaired: two readers of such an address see two servers.
+
+    >>> normal_base("HTTPS://Fhir.Example.ORG:443/r4/")
+    'https://fhir.example.org/r4'
+    """
+    match = _ADDRESS.fullmatch(address)
+    if match is None or not address.isascii():
+        return None
+    scheme, host = match["scheme"].lower(), match["host"].lower()
+    if any(set(segment) == {"."} for segment in match["path"].split("/") if segment):
+        return None
+    port = match["port"] or _DEFAULT_PORTS[scheme]
+    if not 0 < int(port) <= 65535:
+        return None
+    shown_port = "" if int(port) == int(_DEFAULT_PORTS[scheme]) else f":{int(port)}"
+    return f"{scheme}://{host}{shown_port}{match['path']}"
+
+
+def is_loopback(address: str) -> bool:
+    """Say whether an http(s) address, or a bare host, names this machine itself.
+
+    >>> is_loopback("http://127.0.0.1:8080/fhir"), is_loopback("https://localhost.example.org")
+    (True, False)
+    """
+    match = _ADDRESS.fullmatch(address)
+    host = (match["host"] if match else address).lower().strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_issuers(file: Path, *, production: bool) -> tuple[Issuer, ...]:
+    """Read `issuers.toml`. Raises ConfigurationError with every fault, by record and key."""
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"{file.name}: cannot be read") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{file.name}: is not TOML: {error}") from None
+    records = document.get("issuer")
+    if document.keys() != {"issuer"} or not isinstance(records, list) or not records:
+        raise ConfigurationError(f"{file.name}: must hold [[issuer]] records and nothing else")
+    faults: list[str] = []
+    issuers: list[Issuer] = []
+    for number, record in enumerate(records, start=1):
+        where = f"{file.name}: issuer {number}"
+        found = _faults_of(record, production=production)
+        faults += [f"{where}: {fault}" for fault in found]
+        if not found:
+            issuers.append(_issuer(record, directory=file.parent))
+    for key in ("name", "issuer"):
+        values = [getattr(issuer, key) for issuer in issuers]
+        if len(set(values)) != len(values):
+            faults.append(f"{file.name}: two issuers have the same {key}")
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return tuple(issuers)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_bases(value: object) -> bool:
+    return _is_texts(value) and all(normal_base(base) for base in value)  # type: ignore[attr-defined]
+
+
+def _is_tenants(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_bases, value.values()))
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+def _is_rate(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+def _is_switch(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+_KEYS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "name": (
+        lambda value: isinstance(value, str) and bool(_NAME.fullmatch(value)),
+        "must be lower-case letters, digits and hyphens, at most 40",
+    ),
+    "issuer": (_is_text, "must be the iss of the tokens"),
+    "key_set_url": (
+        lambda value: isinstance(value, str) and normal_base(value) is not None,
+        "must be an address",
+    ),
+    "key_set_file": (_is_text, "must be the name of a file beside this one"),
+    "audiences": (_is_texts, "must be a list of texts"),
+    "subject": (_is_text, "must be the sub of the tokens"),
+    "tenants": (_is_tenants, "must map each tenant to a list of FHIR base addresses"),
+    "fhir_bases": (_is_bases, "must be a list of FHIR base addresses"),
+    "prefetch_keys": (_is_map, "must map the client's keys to keys of this service"),
+    "use_labelled": (_is_switch, "must be true or false"),
+    "silent_rules": (_is_texts, "must be a list of rule ids"),
+    "on_error": (lambda value: value in {"outcome", "empty"}, 'must be "outcome" or "empty"'),
+    "rate_per_second": (_is_rate, "must be a whole number above 0"),
+    "rate_burst": (_is_rate, "must be a whole number above 0"),
+}
+
+
+def _faults_of(record: object, *, production: bool) -> list[str]:
+    if not isinstance(record, dict):
+        return ["must be a table"]
+    faults = [f"{key}: there is no such key" for key in record.keys() - _KEYS.keys()]
+    for key, (is_right, requirement) in _KEYS.items():
+        if key in record and not is_right(record[key]):
+            faults.append(f"{key}: {requirement}")
+    faults += [f"{key}: is missing" for key in ("name", "issuer") if key not in record]
+    if not record.keys() & {"key_set_url", "key_set_file"}:
+        faults.append("key_set_url: is missing, and key_set_file too")
+    if faults:
+        return sorted(faults)
+    if production and record["issuer"] == SANDBOX_ISSUER:
+        faults.append("issuer: the sandbox, whose private key is public, is not for production")
+    addresses = {record.get("key_set_url", "https://"), *_all_bases(record)}
+    if production and any(not address.lower().startswith("https://") for address in addresses):
+        faults.append("every address must begin with https:// in production")
+    elif any(_is_plain_and_remote(address) for address in addresses):
+        faults.append("an address beyond this machine must begin with https://")
+    return faults
+
+
+def _is_plain_and_remote(address: str) -> bool:
+    return address.lower().startswith("http://") and not is_loopback(address)
+
+
+def _all_bases(record: Mapping[str, Any]) -> list[str]:
+    own = [base for bases in record.get("tenants", {}).values() for base in bases]
+    return [*record.get("fhir_bases", []), *own]
+
+
+def _issuer(record: Mapping[str, Any], *, directory: Path) -> Issuer:
+    file = record.get("key_set_file")
+    return Issuer(
+        name=record["name"],
+        issuer=record["issuer"],
+        key_set_url=record.get("key_set_url"),
+        key_set_file=directory / file if file else None,
+        audiences=tuple(record.get("audiences", ())),
+        subject=record.get("subject"),
+        tenants={
+            tenant: _normal_bases(bases) for tenant, bases in record.get("tenants", {}).items()
+        },
+        fhir_bases=_normal_bases(record.get("fhir_bases", ())),
+        prefetch_keys=dict(record.get("prefetch_keys", {})),
+        use_labelled=record.get("use_labelled", False),
+        silent_rules=frozenset(record.get("silent_rules", ())),
+        answers_failure_empty=record.get("on_error") == "empty",
+        rate_per_second=record.get("rate_per_second"),
+        rate_burst=record.get("rate_burst"),
+    )
+
+
+def _normal_bases(bases: Any) -> frozenset[str]:
+    return frozenset(base for base in map(normal_base, bases) if base is not None)

@@ -1,0 +1,63 @@
+"""How much is let in: calls at once per kind, and calls a second per issuer.
+
+Both refuse at once instead of queueing: the EHR goes on without us, and late advice is none.
+
+Source: security-reliability.md 2.1, F9 and the row on flooding.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from cds_service.errors import Overloaded, TooManyRequests
+
+
+class Places:
+    """A number of places for calls worked on at once; `taken` is a gauge, good to the moment."""
+
+    def __init__(self, limit: int) -> None:
+        self._free = threading.BoundedSemaphore(limit)
+        self._lock = threading.Lock()
+        self.taken = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold a place; raises Overloaded when there is none."""
+        if not self._free.acquire(blocking=False):
+            raise Overloaded("The service is busy; try again shortly.", retry_after_seconds=1)
+        with self._lock:
+            self.taken += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.taken -= 1
+            self._free.release()
+
+
+class Rates:
+    """A token bucket per key; keys not heard of for longest are forgotten beyond `keys_at_most`."""
+
+    def __init__(self, *, monotonic: Callable[[], float], keys_at_most: int = 10_000) -> None:
+        self._monotonic = monotonic
+        self._keys_at_most = keys_at_most
+        self._lock = threading.Lock()
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str, *, per_second: float, burst: int) -> None:
+        """Take one from the bucket of the key; raises TooManyRequests when it is empty."""
+        now = self._monotonic()
+        with self._lock:
+            left, since = self._left.pop(key, (float(burst), now))
+            left = min(float(burst), left + (now - since) * per_second)
+            is_empty = left < 1
+            self._left[key] = (left if is_empty else left - 1, now)
+            if len(self._left) > self._keys_at_most:
+                self._left.popitem(last=False)
+        if is_empty:
+            wait_seconds = math.ceil((1 - left) / per_second)
+            raise TooManyRequests("Too many requests.", retry_after_seconds=max(1, wait_seconds))
