@@ -9,24 +9,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from cds_service.errors import ConfigurationError
+from cds_service.fhir.base_url import BaseUrl
 
 SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
 EVERY_RULE = "*"
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
-_ADDRESS = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])"
-    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[A-Za-z0-9_~.-]+)*)/?",
-    re.IGNORECASE,
-)
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +29,8 @@ class Issuer:
 
     `name` is ours and is what logs, metrics and the store hold; `issuer` is the `iss` of its
     tokens. `audiences` are accepted besides the public URL of the path that is called.
-    `fhir_bases` are in normal form; `tenants` maps each accepted tenant to the bases of its own;
-    empty means that tenants are not looked at. `prefetch_keys` maps the client's key to ours.
+    `fhir_bases` may be called for every tenant, the bases in `tenants` for that tenant only; no
+    `tenants` means that tenants are not looked at. `prefetch_keys` maps the client's key to ours.
     `rate_*` None: as the settings say.
     """
 
@@ -46,8 +40,8 @@ class Issuer:
     key_set_file: Path | None = None
     audiences: tuple[str, ...] = ()
     subject: str | None = None
-    tenants: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    fhir_bases: frozenset[str] = frozenset()
+    tenants: Mapping[str, frozenset[BaseUrl]] = field(default_factory=dict)
+    fhir_bases: frozenset[BaseUrl] = frozenset()
     calls_any_loopback: bool = False
     prefetch_keys: Mapping[str, str] = field(default_factory=dict)
     use_labelled: bool = False
@@ -56,15 +50,11 @@ class Issuer:
     rate_per_second: int | None = None
     rate_burst: int | None = None
 
-    def callable_base(self, fhir_server: str, *, tenant: str | None) -> str | None:
-        """Return the base in normal form if it may be called, else None."""
-        base = normal_base(fhir_server)
-        if base is None:
-            return None
+    def may_call(self, base: BaseUrl, *, tenant: str | None) -> bool:
+        """Say whether FHIR data may be read from the base for a call of the tenant."""
         own = self.tenants.get(tenant, frozenset()) if tenant is not None else frozenset()
-        if base in self.fhir_bases or base in own:
-            return base
-        return base if self.calls_any_loopback and is_loopback(base) else None
+        is_listed = base in self.fhir_bases or base in own
+        return is_listed or (self.calls_any_loopback and base.is_loopback)
 
     def is_silent(self, rule_id: str) -> bool:
         """Say whether cards of the rule are computed and counted but not returned."""
@@ -84,45 +74,6 @@ def sandbox_issuer() -> Issuer:
         key_set_url=f"{SANDBOX_ISSUER}/.well-known/jwks.json",
         calls_any_loopback=True,
     )
-
-
-def normal_base(address: str) -> str | None:
-    """Return a base URL in its one normal form, or None for what is no plain base URL.
-
-    Scheme and host in lower case, no default port, no slash at the end. User information, query,
-    fragment, percent signs, dot segments, empty segments and anything beyond ASCII are refused
-    rather than repaired: two readers of such an address see two servers.
-
-    >>> normal_base("HTTPS://Fhir.Example.ORG:443/r4/")
-    'https://fhir.example.org/r4'
-    """
-    match = _ADDRESS.fullmatch(address)
-    if match is None or not address.isascii():
-        return None
-    scheme, host = match["scheme"].lower(), match["host"].lower()
-    if any(set(segment) == {"."} for segment in match["path"].split("/") if segment):
-        return None
-    port = match["port"] or _DEFAULT_PORTS[scheme]
-    if not 0 < int(port) <= 65535:
-        return None
-    shown_port = "" if int(port) == int(_DEFAULT_PORTS[scheme]) else f":{int(port)}"
-    return f"{scheme}://{host}{shown_port}{match['path']}"
-
-
-def is_loopback(address: str) -> bool:
-    """Say whether an http(s) address, or a bare host, names this machine itself.
-
-    >>> is_loopback("http://127.0.0.1:8080/fhir"), is_loopback("https://localhost.example.org")
-    (True, False)
-    """
-    match = _ADDRESS.fullmatch(address)
-    host = (match["host"] if match else address).lower().strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def read_issuers(file: Path, *, production: bool) -> tuple[Issuer, ...]:
@@ -162,7 +113,7 @@ def _is_texts(value: object) -> bool:
 
 
 def _is_bases(value: object) -> bool:
-    return _is_texts(value) and all(normal_base(base) for base in value)  # type: ignore[attr-defined]
+    return isinstance(value, list) and None not in map(BaseUrl.parse, value)
 
 
 def _is_tenants(value: object) -> bool:
@@ -188,7 +139,7 @@ _KEYS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     ),
     "issuer": (_is_text, "must be the iss of the tokens"),
     "key_set_url": (
-        lambda value: isinstance(value, str) and normal_base(value) is not None,
+        lambda value: BaseUrl.parse(value) is not None,
         "must be an address",
     ),
     "key_set_file": (_is_text, "must be the name of a file beside this one"),
@@ -228,7 +179,8 @@ def _faults_of(record: object, *, production: bool) -> list[str]:
 
 
 def _is_plain_and_remote(address: str) -> bool:
-    return address.lower().startswith("http://") and not is_loopback(address)
+    base = BaseUrl.parse(address)
+    return base is not None and base.scheme == "http" and not base.is_loopback
 
 
 def _all_bases(record: Mapping[str, Any]) -> list[str]:
@@ -245,10 +197,8 @@ def _issuer(record: Mapping[str, Any], *, directory: Path) -> Issuer:
         key_set_file=directory / file if file else None,
         audiences=tuple(record.get("audiences", ())),
         subject=record.get("subject"),
-        tenants={
-            tenant: _normal_bases(bases) for tenant, bases in record.get("tenants", {}).items()
-        },
-        fhir_bases=_normal_bases(record.get("fhir_bases", ())),
+        tenants={tenant: _bases(bases) for tenant, bases in record.get("tenants", {}).items()},
+        fhir_bases=_bases(record.get("fhir_bases", ())),
         prefetch_keys=dict(record.get("prefetch_keys", {})),
         use_labelled=record.get("use_labelled", False),
         silent_rules=frozenset(record.get("silent_rules", ())),
@@ -258,5 +208,5 @@ def _issuer(record: Mapping[str, Any], *, directory: Path) -> Issuer:
     )
 
 
-def _normal_bases(bases: Any) -> frozenset[str]:
-    return frozenset(base for base in map(normal_base, bases) if base is not None)
+def _bases(addresses: Iterable[str]) -> frozenset[BaseUrl]:
+    return frozenset(base for base in map(BaseUrl.parse, addresses) if base is not None)

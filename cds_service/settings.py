@@ -91,15 +91,6 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"must be one of: {', '.join(choices)}")
-        return text
-
-    return read
-
-
 def _setting(
     meaning: str, *, read: Callable[[str], Any], default: Any = None, is_secret: bool = False
 ) -> Any:
@@ -196,11 +187,6 @@ class Settings:
         "Calls at once of one issuer, unless its record says otherwise.",
         read=_whole(1, 100000),
         default=200,
-    )
-    replay_on_store_failure: str = _setting(
-        "Whether a token counts as new when the store of seen tokens cannot be asked.",
-        read=_one_of("allow", "deny"),
-        default="allow",
     )
     proxy_hops: int = _setting(
         "Reverse proxies in front whose X-Forwarded-For is believed.", read=_whole(0, 5), default=0
