@@ -22,7 +22,8 @@ from cds_service.clinical.knowledge import Knowledge, Thresholds
 from cds_service.clinical.mme import DailyDose, OpioidOrder, daily_dose
 from cds_service.clinical.orders import HISTORY_STATUSES, OrderReading, draft_reading
 from cds_service.clinical.record import Order, PatientRecord
-from cds_service.clinical.supply import start_of, supply_of
+from cds_service.clinical.span import start_of
+from cds_service.clinical.supply import supply_of
 
 Hook = Literal["patient-view", "order-select", "order-sign", "medication-refill"]
 

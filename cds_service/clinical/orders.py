@@ -8,7 +8,8 @@ from datetime import date
 from cds_service.clinical.drugs import RecognisedOpioid, recognised_opioid
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Order
-from cds_service.clinical.supply import Supply, start_of, supply_of
+from cds_service.clinical.span import start_of
+from cds_service.clinical.supply import Supply, supply_of
 
 HISTORY_STATUSES = frozenset({"active", "completed", "stopped", "on-hold"})
 HISTORY_INTENTS = frozenset(

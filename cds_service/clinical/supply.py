@@ -1,16 +1,17 @@
-"""When an order starts and how many days its supply lasts."""
+"""How many days the supply of an order lasts, and how that is known."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Literal
 
 from cds_service.clinical.dosing import days, units_per_day
 from cds_service.clinical.drugs import RecognisedOpioid
 from cds_service.clinical.record import Order
+from cds_service.clinical.span import bounds_days
 
 SupplySource = Literal["expected-supply", "bounds", "quantity", "unknown"]
 
@@ -26,14 +27,6 @@ class Supply:
     source: SupplySource
 
 
-def start_of(order: Order) -> date | None:
-    """Return the first day of an order, or None when no date places it.
-
-    Source: clinical.md section 3, "Start".
-    """
-    return order.bounds_start or order.authored_on or order.validity_start
-
-
 def supply_of(order: Order, drug: RecognisedOpioid | None) -> Supply:
     """Return the supply of an order from the first source that is known.
 
@@ -46,7 +39,7 @@ def supply_of(order: Order, drug: RecognisedOpioid | None) -> Supply:
     expected = None if order.expected_supply is None else days(order.expected_supply)
     if expected:
         return _supply(expected * (1 + refills), "expected-supply")
-    bounds = _bounds_days(order)
+    bounds = bounds_days(order)
     if bounds:
         return _supply(bounds, "bounds")
     per_day = units_per_day(order, None if drug is None else drug.product)
@@ -55,13 +48,5 @@ def supply_of(order: Order, drug: RecognisedOpioid | None) -> Supply:
     return Supply(days=None, source="unknown")
 
 
-def _bounds_days(order: Order) -> Decimal | None:
-    start = start_of(order)
-    if order.bounds_end is not None and start is not None:
-        length = (order.bounds_end - start).days + 1
-        return Decimal(length) if length > 0 else None
-    return None if order.bounds_duration is None else days(order.bounds_duration)
-
-
-def _supply(length: Decimal, source: SupplySource) -> Supply:
+def _supply(length: Decimal | Fraction, source: SupplySource) -> Supply:
     return Supply(days=math.ceil(length), source=source)

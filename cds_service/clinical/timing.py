@@ -1,0 +1,88 @@
+"""How many times a day a dose is taken at most: Timing.repeat, Timing.code, timeOfDay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+
+from cds_service.clinical.record import Quantity, Timing
+from cds_service.clinical.ucum import DAYS_PER_UNIT, Shortfall, exact, length_days
+
+MOST_TIMES_PER_DAY = 48
+"""Every half hour: a bound of plausible writing, not a clinical limit."""
+
+_DAYS_PER_WEEK = 7
+
+_TIMES_PER_DAY: Mapping[str, Fraction] = {
+    **dict.fromkeys(("QD", "DAILY", "AM", "QAM", "PM", "QPM", "BED", "QHS", "HS"), Fraction(1)),
+    **dict.fromkeys(("BID",), Fraction(2)),
+    **dict.fromkeys(("TID",), Fraction(3)),
+    **dict.fromkeys(("QID",), Fraction(4)),
+    **dict.fromkeys(("QOD",), Fraction(1, 2)),
+    **dict.fromkeys(("WK", "QWK"), 1 / DAYS_PER_UNIT["wk"]),
+    **dict.fromkeys(("MO", "QMO"), 1 / DAYS_PER_UNIT["mo"]),
+}
+"""Source: HL7 v3 GTSAbbreviation, and the Latin forms in common use."""
+
+_EVERY = re.compile(r"Q(\d{1,3})(?:-(\d{1,3}))?([HD])")
+"""Q6H, Q4-6H, Q72H, Q3D."""
+
+
+def times_per_day(timing: Timing | None) -> Fraction | Shortfall:
+    """Return the largest number of times a day, more than 0 and at most 48, or why it is unknown.
+
+    The first that is known of: frequency and period, the code, the times of day. A dose for
+    certain days of the week only is spread over the week.
+
+    Source: clinical.md section 6.
+    """
+    if timing is None:
+        return Shortfall.NO_FREQUENCY
+    times = _from_repeat(timing) or _from_code(timing.code) or _from_times_of_day(timing)
+    if times is None:
+        return Shortfall.NO_FREQUENCY
+    if not isinstance(times, Shortfall) and times > MOST_TIMES_PER_DAY:
+        return Shortfall.OUT_OF_BOUNDS
+    return times
+
+
+def _from_repeat(timing: Timing) -> Fraction | Shortfall | None:
+    """Return the upper frequency over the shorter period; no frequency is once a period (FHIR).
+
+    With times of day and no frequency, the times of day say how often.
+    """
+    stated = [f for f in (timing.frequency, timing.frequency_max) if f is not None]
+    periods = [p for p in (timing.period, timing.period_max) if p is not None]
+    if not periods or (not stated and timing.times_of_day):
+        return None
+    if max(stated, default=1) < 1 or any(exact(period) is None for period in periods):
+        return Shortfall.OUT_OF_BOUNDS
+    length = length_days(Quantity(value=min(periods), unit=timing.period_unit))
+    if length is None:
+        return None
+    times = max(stated, default=1) / length
+    return times * _share_of_week(timing) if length <= 1 else times
+
+
+def _from_code(code: str | None) -> Fraction | Shortfall | None:
+    if code is None:
+        return None
+    every = _EVERY.fullmatch(code)
+    if every is None:
+        return _TIMES_PER_DAY.get(code)
+    interval = min(int(number) for number in every.group(1, 2) if number is not None)
+    if interval < 1:
+        return Shortfall.OUT_OF_BOUNDS
+    return 1 / (interval * DAYS_PER_UNIT[every[3].lower()])
+
+
+def _from_times_of_day(timing: Timing) -> Fraction | None:
+    if not timing.times_of_day:
+        return None
+    return timing.times_of_day * _share_of_week(timing)
+
+
+def _share_of_week(timing: Timing) -> Fraction:
+    """Return the part of the week that the named days are; the whole of it when none is named."""
+    return Fraction(min(timing.days_of_week or _DAYS_PER_WEEK, _DAYS_PER_WEEK), _DAYS_PER_WEEK)
