@@ -1,0 +1,1 @@
+"""Alembic's scripts. They only ever add, so that old and new service can share a database."""
