@@ -1,0 +1,170 @@
+"""Which services exist, one per hook, and what each asks for in discovery.
+
+`cds_service.fhir.gather` answers the queries; what a request must look like is in `protocol`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from cds_service.clinical.assessment import Hook
+from cds_service.clinical.knowledge import Knowledge, SocialPainConcept
+from cds_service.clinical.terminology import LOINC
+from cds_service.queries import Query
+
+SPECIFICATION_VERSION = "3.0.0"
+"""The version of the CDS Hooks specification the services implement."""
+
+_PAGE = 200
+_ABOUT = (
+    "Shows at most one card when long-term opioid therapy for pain meets recorded social pain "
+    "(isolation, rejection, loss, trauma, mood). Based on an expert essay (Sullivan and "
+    "Ballantyne, Ann Fam Med 2021), not on a guideline. It reports what is recorded and advises "
+    "neither for nor against an order."
+)
+_AUDIENCE = (
+    "For prescribing clinicians, who decide. Users who are not practitioners always get an empty "
+    "answer. Not for emergencies, not for patients or relatives, not for people under 18, in "
+    "palliative care or with active cancer or sickle cell disease."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """One CDS service: its place in discovery and the queries it would like answered."""
+
+    id: str
+    hook: Hook
+    title: str
+    description: str
+    usage_requirements: str
+    prefetch: tuple[Query, ...]
+
+    def discovery_entry(self) -> dict[str, object]:
+        """Return the service as discovery lists it."""
+        return {
+            "hook": self.hook,
+            "id": self.id,
+            "title": self.title,
+            "description": self.description,
+            "usageRequirements": self.usage_requirements,
+            "version": SPECIFICATION_VERSION,
+            "prefetch": {query.key: query.template for query in self.prefetch},
+        }
+
+
+def services(knowledge: Knowledge) -> tuple[Service, ...]:
+    """Return the four services; the codes asked for are those that `knowledge` can read."""
+    needed = "Needs the patient's medication orders and conditions, as prefetch or from fhirServer"
+    return (
+        Service(
+            id="opioid-social-pain-patient-view",
+            hook="patient-view",
+            title="Opioid therapy and social pain: opening a chart",
+            description=f"{_ABOUT} {_AUDIENCE}",
+            usage_requirements=f"{needed}; without them the answer is 412.",
+            prefetch=_queries(knowledge, orders_required=True),
+        ),
+        Service(
+            id="opioid-social-pain-order-select",
+            hook="order-select",
+            title="Opioid therapy and social pain: choosing an order",
+            description=f"{_ABOUT} {_AUDIENCE}",
+            usage_requirements=(
+                f"{needed}; without them the answer is 412. Only the orders named in selections "
+                "are looked at."
+            ),
+            prefetch=_queries(knowledge, orders_required=True),
+        ),
+        Service(
+            id="opioid-social-pain-order-sign",
+            hook="order-sign",
+            title="Opioid therapy and social pain: signing an order",
+            description=f"{_ABOUT} {_AUDIENCE}",
+            usage_requirements=f"{needed}; without them the answer is 412.",
+            prefetch=_queries(knowledge, orders_required=True),
+        ),
+        Service(
+            id="opioid-social-pain-medication-refill",
+            hook="medication-refill",
+            title="Opioid therapy and social pain: answering a refill request",
+            description=f"{_ABOUT} {_AUDIENCE}",
+            usage_requirements=(
+                "Needs the patient's conditions, as prefetch or from fhirServer; without them the "
+                "answer is 412. Without past medication orders every opioid refill is taken for "
+                "possibly long-term."
+            ),
+            prefetch=_queries(knowledge, orders_required=False),
+        ),
+    )
+
+
+def discovery(catalogue: Iterable[Service]) -> dict[str, object]:
+    """Return the body of `GET /cds-services`."""
+    return {"services": [service.discovery_entry() for service in catalogue]}
+
+
+def _queries(knowledge: Knowledge, *, orders_required: bool) -> tuple[Query, ...]:
+    codes = ",".join(_observation_codes(knowledge))
+    return (
+        Query(
+            key="patient",
+            template="Patient/{{context.patientId}}",
+            resource_type="Patient",
+            is_required=False,
+        ),
+        _search("medication-requests", "MedicationRequest", is_required=orders_required),
+        _search("conditions", "Condition", is_required=True),
+        _search("observations", "Observation", is_required=False, extra=f"&code={codes}"),
+        _search("procedures", "Procedure", is_required=False),
+        _search("service-requests", "ServiceRequest", is_required=False),
+        _search("encounters", "Encounter", is_required=False),
+    )
+
+
+def _search(key: str, resource_type: str, *, is_required: bool, extra: str = "") -> Query:
+    """Return a search by patient. No date bound: clients treat two bounds on one date as an OR."""
+    return Query(
+        key=key,
+        template=f"{resource_type}?patient={{{{context.patientId}}}}{extra}&_count={_PAGE}",
+        resource_type=resource_type,
+        is_required=is_required,
+    )
+
+
+def _observation_codes(knowledge: Knowledge) -> tuple[str, ...]:
+    """Return the LOINC codes of every screen that a rule can look at, and of no other.
+
+    Rows that only ever give context (housing, work, refugee status) are left out: data that no
+    rule uses is not asked for. Panels stay, because they carry the items of other domains.
+    """
+    rows = tuple(_rows(knowledge))
+    telling = {row.domain for row in rows if row.strength != "context"}
+    screens = {
+        row.coding.code
+        for row in rows
+        if row.coding.system == LOINC and (row.domain in telling or _is_panel(row))
+    }
+    safety = {
+        row.coding.code
+        for row in knowledge.exclusions.exact.values()
+        if row.coding.system == LOINC and "Observation" in row.resources
+    }
+    return tuple(sorted(screens | safety))
+
+
+def _rows(knowledge: Knowledge) -> Iterator[SocialPainConcept]:
+    table = knowledge.social_pain
+    return chain(table.exact.values(), table.descendants.values())
+
+
+def _is_panel(row: SocialPainConcept) -> bool:
+    rule = row.value_rule
+    return rule is not None and (
+        rule.at_least is None
+        and rule.at_most is None
+        and not rule.answers
+        and not rule.except_answers
+    )

@@ -1,0 +1,205 @@
+"""The request of a CDS Hooks call: its envelope checked, its parts named.
+
+The envelope is strict (400), with two tolerances that clients need: `Patient/` in front of the
+patient's id, and one bare order instead of a Bundle. The FHIR data in it is passed on as it came;
+`cds_service.fhir` reads it, or reports what it cannot read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import NamedTuple, cast
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from cds_service.access_token import AccessToken
+from cds_service.clinical.assessment import Hook
+from cds_service.errors import MalformedRequest
+from cds_service.hooks.catalogue import Service
+
+JsonObject = Mapping[str, object]
+
+PRACTITIONERS = frozenset({"Practitioner", "PractitionerRole"})
+
+_FHIR_ID = re.compile(r"(?!\.+$)[A-Za-z0-9.\-]{1,64}")
+_ORDERS: Mapping[Hook, str] = {
+    "order-select": "draftOrders",
+    "order-sign": "draftOrders",
+    "medication-refill": "medications",
+}
+
+
+class User(NamedTuple):
+    """Who is looking: a FHIR resource type and id, both well-formed."""
+
+    resource_type: str
+    id: str
+
+    @property
+    def reference(self) -> str:
+        """The user as a relative FHIR reference."""
+        return f"{self.resource_type}/{self.id}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HookRequest:
+    """One hook call. What is about the patient has no `repr`.
+
+    `hook_instance` is lower case. `user` is None only where the hook leaves it optional, and
+    `encounter_id` when it is absent or no FHIR id. `prefetch` is as sent: a key with None is known
+    to be empty, a key that is not there is not known. `orders` are the drafts being ordered:
+    MedicationRequests, and entries too broken to say what they are (each an object, perhaps
+    empty); on order-select those of `selections`. `other_draft_entries` are all the rest.
+    """
+
+    service_id: str
+    hook: Hook
+    hook_instance: str
+    patient_id: str = field(repr=False)
+    user: User | None = field(repr=False, default=None)
+    encounter_id: str | None = field(repr=False, default=None)
+    prefetch: JsonObject = field(repr=False, default_factory=dict)
+    fhir_server: str | None = None
+    access_token: AccessToken | None = None
+    orders: tuple[JsonObject, ...] = field(repr=False, default=())
+    other_draft_entries: tuple[JsonObject, ...] = field(repr=False, default=())
+
+    @property
+    def may_see_cards(self) -> bool:
+        """The user gate: only a practitioner, or nobody in particular (medication-refill).
+
+        A patient or relative may share the screen with someone who must not see a card.
+
+        Source: clinical.md section 5, "User gate".
+        """
+        return self.user is None or self.user.resource_type in PRACTITIONERS
+
+
+def read_request(body: object, service: Service) -> HookRequest:
+    """Read the parsed JSON body of a call to `service`.
+
+    Raises MalformedRequest with a JSON pointer; no value of the request is quoted.
+    """
+    _check(_ENVELOPE, body, at="")
+    request = cast(JsonObject, body)
+    if request["hook"] != service.hook:
+        raise MalformedRequest(
+            f"This service is called for the hook {service.hook}.", where="/hook"
+        )
+    context = cast(JsonObject, request["context"])
+    _check(_CONTEXTS[service.hook], context, at="/context")
+    chosen, others = _drafts(service.hook, context)
+    return HookRequest(
+        service_id=service.id,
+        hook=service.hook,
+        hook_instance=str(request["hookInstance"]).lower(),
+        patient_id=str(context["patientId"]).removeprefix("Patient/"),
+        user=_user(context.get("userId")),
+        encounter_id=_encounter_id(context.get("encounterId")),
+        prefetch=cast(JsonObject, request.get("prefetch") or {}),
+        fhir_server=cast("str | None", request.get("fhirServer")),
+        access_token=_access_token(request.get("fhirAuthorization")),
+        orders=chosen,
+        other_draft_entries=others,
+    )
+
+
+def _validator(name: str) -> Draft202012Validator:
+    schema = json.loads(files(__package__).joinpath("schemas", f"{name}.json").read_bytes())
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+_ENVELOPE = _validator("request")
+_CONTEXTS: Mapping[Hook, Draft202012Validator] = {
+    "patient-view": _validator("patient-view"),
+    "order-select": _validator("order-select"),
+    "order-sign": _validator("order-sign"),
+    "medication-refill": _validator("medication-refill"),
+}
+
+
+def _check(validator: Draft202012Validator, value: object, *, at: str) -> None:
+    error = next(validator.iter_errors(value), None)
+    if error is not None:
+        raise _malformed(error, at)
+
+
+def _malformed(error: ValidationError, at: str) -> MalformedRequest:
+    """Say what is wrong in the words of the schema: a message of jsonschema quotes the value."""
+    where = at + "".join(f"/{step}" for step in error.absolute_path)
+    schema = cast("dict[str, object]", error.schema)
+    if error.validator == "required":
+        members = cast("dict[str, dict[str, object]]", schema["properties"])
+        required = cast("list[str]", schema["required"])
+        missing = next(name for name in required if name not in cast(JsonObject, error.instance))
+        where = f"{where}/{missing}"
+        return MalformedRequest(
+            f"{where} is missing: {members[missing]['description']}.", where=where
+        )
+    return MalformedRequest(
+        f"{where or 'The body'} must be {schema['description']}.", where=where or None
+    )
+
+
+def _user(value: object) -> User | None:
+    return None if value is None else User(*str(value).split("/"))
+
+
+def _encounter_id(value: object) -> str | None:
+    if not isinstance(value, str):
+        return None
+    encounter_id = value.removeprefix("Encounter/")
+    return encounter_id if _FHIR_ID.fullmatch(encounter_id) else None
+
+
+def _access_token(authorization: object) -> AccessToken | None:
+    """Return the token, or None where it is absent, no text, or not a Bearer token."""
+    parts = cast(JsonObject, authorization or {})
+    token, kind = parts.get("access_token"), parts.get("token_type", "Bearer")
+    is_bearer = isinstance(kind, str) and kind.lower() == "bearer"
+    return AccessToken(token) if isinstance(token, str) and token and is_bearer else None
+
+
+def _drafts(
+    hook: Hook, context: JsonObject
+) -> tuple[tuple[JsonObject, ...], tuple[JsonObject, ...]]:
+    """Return the drafts being ordered, and all other entries of the context."""
+    if hook not in _ORDERS:
+        return (), ()
+    selections = None
+    if hook == "order-select":
+        selections = {_type_and_id(item) for item in cast("list[str]", context["selections"])}
+    chosen: list[JsonObject] = []
+    others: list[JsonObject] = []
+    for resource in _resources(cast(JsonObject, context[_ORDERS[hook]])):
+        resource_type = resource.get("resourceType")
+        is_chosen = resource_type == "MedicationRequest" or not isinstance(resource_type, str)
+        if selections is not None:
+            is_chosen = is_chosen and f"{resource_type}/{resource.get('id')}" in selections
+        (chosen if is_chosen else others).append(resource)
+    return tuple(chosen), tuple(others)
+
+
+def _resources(bundle: JsonObject) -> Iterator[JsonObject]:
+    """Yield the resources of a Bundle (its type may be absent) or the one bare resource.
+
+    An entry that holds no object yields an empty one, so that it is not lost silently.
+    """
+    if bundle.get("resourceType", "Bundle") != "Bundle":
+        yield bundle
+        return
+    entries = bundle.get("entry") or []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        yield resource if isinstance(resource, dict) else {}
+
+
+def _type_and_id(reference: str) -> str:
+    """Return the last two parts of a reference, so that an absolute one is understood as well."""
+    return "/".join(reference.split("/")[-2:])
