@@ -103,13 +103,12 @@ def was_never_screened(assessment: Assessment) -> bool:
 
 
 def is_redirected(assessment: Assessment) -> bool:
-    """Opioid use disorder without its treatment, a full agonist, and a card would be shown."""
+    """Opioid use disorder without its treatment, a full agonist renewed, and a card would show."""
     ingredients = assessment.knowledge.ingredients
-    orders = (
-        assessment.opioid_orders
-        if assessment.hook == "patient-view"
-        else (assessment.opioid_drafts)
-    )
+    if assessment.hook == "patient-view":
+        orders = assessment.opioid_orders
+    else:
+        orders = assessment.opioid_drafts if is_renewal(assessment) else ()
     return (
         assessment.exclusions.has_opioid_use_disorder
         and not assessment.has_moud
