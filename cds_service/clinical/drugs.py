@@ -85,8 +85,25 @@ def recognised_opioid(drug: Drug, knowledge: Knowledge) -> RecognisedOpioid | No
     )
     if parts:
         most_settled = min(parts, key=lambda part: _MOST_SETTLED_FIRST.index(part.use))
-        return _settled_by_words(most_settled, drug, knowledge.names)
+        return settled_by_words(most_settled, drug, knowledge.names)
     return _by_name(drug, knowledge.names)
+
+
+def settled_by_words(
+    opioid: RecognisedOpioid, drug: Drug, names: NameVocabulary
+) -> RecognisedOpioid:
+    """Let the other words of the drug decide form and use where the match left them open."""
+    if opioid.use in ("not-counted", "oud"):
+        return opioid
+    words = {word for text in drug.words for word in _words(text)}
+    if opioid.use == "analgesic-or-oud" and words & names.oud:
+        return replace(opioid, use="oud")
+    for group in names.not_counted:
+        if words & group.words and not words & group.unless:
+            return replace(opioid, use="not-counted", not_counted_reason=group.reason)
+    if opioid.use == "analgesic-or-oud" and words & names.analgesic:
+        return replace(opioid, use="analgesic")
+    return opioid
 
 
 def is_benzodiazepine(drug: Drug, knowledge: Knowledge) -> bool:
@@ -152,7 +169,7 @@ def _by_name(drug: Drug, names: NameVocabulary) -> RecognisedOpioid | None:
         for position, word in enumerate(words):
             found = names.words.get(word) or _phrase_at(words, position, names)
             if found is not None:
-                return _settled_by_words(_from_name(found, by="name"), drug, names)
+                return settled_by_words(_from_name(found, by="name"), drug, names)
     return None
 
 
@@ -161,23 +178,6 @@ def _phrase_at(words: list[str], position: int, names: NameVocabulary) -> Opioid
         if tuple(words[position : position + len(phrase)]) == phrase:
             return name
     return None
-
-
-def _settled_by_words(
-    opioid: RecognisedOpioid, drug: Drug, names: NameVocabulary
-) -> RecognisedOpioid:
-    """Let the other words of the drug decide form and use where the match left them open."""
-    if opioid.use in ("not-counted", "oud"):
-        return opioid
-    words = {word for text in drug.words for word in _words(text)}
-    if opioid.use == "analgesic-or-oud" and words & names.oud:
-        return replace(opioid, use="oud")
-    for group in names.not_counted:
-        if words & group.words and not words & group.unless:
-            return replace(opioid, use="not-counted", not_counted_reason=group.reason)
-    if opioid.use == "analgesic-or-oud" and words & names.analgesic:
-        return replace(opioid, use="analgesic")
-    return opioid
 
 
 def _is_one_of(drug: Drug, codes: frozenset[str], names: frozenset[str]) -> bool:

@@ -1,0 +1,163 @@
+"""The inventory of a data directory: which files belong to it, where from, and their checksums.
+
+What the files mean is left to `cds_service.loading.tables` and `cds_service.loading.vocabulary`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from cds_service.clinical.knowledge import DataFile
+from cds_service.errors import KnowledgeError
+
+MANIFEST = "knowledge.toml"
+DIGEST_LENGTH = 12
+
+_HEADER = """\
+# What this directory holds and where it comes from. The build writes version, released, rows and
+# sha256; the rest is written by hand. After a change: python -m cds_service.data_build --seal DIR
+"""
+_FIELDS: Mapping[str, type] = {
+    "content": str,
+    "publisher": str,
+    "version": str,
+    "licence": str,
+    "dated": date,
+    "rows": int,
+    "sha256": str,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """One version of knowledge and its files, sorted by name."""
+
+    version: str
+    released: date
+    files: tuple[DataFile, ...]
+
+    @property
+    def digest(self) -> str:
+        """Return the first twelve hexadecimal digits of the checksum over all checksums."""
+        listing = "".join(f"{file.sha256}  {file.name}\n" for file in self.files)
+        return hashlib.sha256(listing.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read `knowledge.toml`; raise KnowledgeError with every fault in it."""
+    try:
+        document = tomllib.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    except OSError:
+        raise KnowledgeError((f"{MANIFEST}: missing in the data directory",)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise KnowledgeError((f"{MANIFEST}: not TOML: {error}",)) from None
+    entries = document.pop("files", None)
+    faults = list(_key_faults(document, {"version": str, "released": date}, where=MANIFEST))
+    if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
+        faults.append(f"{MANIFEST}: files: not a table for each file")
+        entries = {}
+    for name, entry in entries.items():
+        faults += _key_faults(entry, _FIELDS, where=f"{MANIFEST}: {name}")
+    if faults:
+        raise KnowledgeError(tuple(faults))
+    files = tuple(DataFile(name=name, **entries[name]) for name in sorted(entries))
+    return Manifest(version=document["version"], released=document["released"], files=files)
+
+
+def integrity_faults(directory: Path, manifest: Manifest) -> tuple[str, ...]:
+    """Return a fault for every file that is missing, extra, or altered since it was sealed."""
+    listed = {file.name: file for file in manifest.files}
+    present = {path.name for path in directory.iterdir() if path.name != MANIFEST}
+    missing = tuple(f"{name}: missing" for name in sorted(listed.keys() - present))
+    extra = tuple(
+        f"{name}: not listed in {MANIFEST}; remove it or add an entry"
+        for name in sorted(present - listed.keys())
+    )
+    altered = tuple(
+        f"{name}: altered (its checksum is not the one in {MANIFEST}); seal the directory if meant"
+        for name in sorted(listed.keys() & present)
+        if not (directory / name).is_file() or checksum(directory / name) != listed[name].sha256
+    )
+    return (*missing, *extra, *altered)
+
+
+def seal(directory: Path, *, version: str | None = None, released: date | None = None) -> Manifest:
+    """Rewrite the row counts and checksums of `knowledge.toml`; return what it now says.
+
+    A file without an entry, or an entry without its file, raises KnowledgeError: where a file
+    comes from is for a person to write.
+    """
+    manifest = read_manifest(directory)
+    faults = tuple(
+        fault for fault in integrity_faults(directory, manifest) if ": altered" not in fault
+    )
+    if faults:
+        raise KnowledgeError(faults)
+    sealed = replace(
+        manifest,
+        version=version or manifest.version,
+        released=released or manifest.released,
+        files=tuple(
+            replace(
+                file, rows=_row_count(directory / file.name), sha256=checksum(directory / file.name)
+            )
+            for file in manifest.files
+        ),
+    )
+    (directory / MANIFEST).write_text(_as_toml(sealed), encoding="utf-8")
+    return sealed
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of the file's bytes, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _key_faults(
+    table: Mapping[str, object], kinds: Mapping[str, type], *, where: str
+) -> tuple[str, ...]:
+    """Return a fault for every key that is missing, unknown or of another kind."""
+    return (
+        *(f"{where}: {key}: missing" for key in kinds if key not in table),
+        *(f"{where}: {key}: unknown key" for key in table if key not in kinds),
+        *(
+            f"{where}: {key}: not a {kind.__name__}"
+            for key, kind in kinds.items()
+            if key in table and type(table[key]) is not kind
+        ),
+    )
+
+
+def _row_count(path: Path) -> int:
+    """Return the number of rows below the heading of a table, or of entries of a TOML file."""
+    if path.suffix == ".csv":
+        with path.open(newline="", encoding="utf-8") as file:
+            return sum(1 for _ in csv.reader(file)) - 1
+    return len(tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+def _as_toml(manifest: Manifest) -> str:
+    """Write the manifest; a JSON string is a TOML basic string."""
+    lines = [
+        _HEADER,
+        f"version = {json.dumps(manifest.version)}",
+        f"released = {manifest.released.isoformat()}",
+    ]
+    for file in manifest.files:
+        lines += [
+            "",
+            f"[files.{json.dumps(file.name)}]",
+            *(
+                f"{key} = {json.dumps(value, ensure_ascii=False) if kind is not date else value}"
+                for key, kind in _FIELDS.items()
+                for value in (getattr(file, key),)
+            ),
+        ]
+    return "\n".join(lines) + "\n"
