@@ -34,7 +34,7 @@ def days(span: Quantity) -> Decimal | None:
 
     Source: UCUM, tables 5 and 8.
     """
-    if span.value == 0:
+    if not span.value:
         one = length_days(Quantity(value=Decimal(1), unit=span.unit))
         return None if one is None else Decimal(0)
     length = length_days(span)
