@@ -1,6 +1,6 @@
-"""A question a service asks of the FHIR server: the type that the catalogue writes and gather reads.
+"""A question a service asks of the FHIR server: what the catalogue writes and gather answers.
 
-It lies below `hooks` (which publishes queries in discovery) and `fhir` (which answers them), because
+It lies below `hooks`, which publishes queries in discovery, and `fhir`, which answers them, because
 these two never import each other.
 """
 

@@ -1,0 +1,165 @@
+"""What one prefetch value, or one answer of a FHIR server, holds: resources and how whole they are.
+
+Total functions over JSON: nothing here raises on data, and nothing in an entry is lost in silence.
+What the resources say is read in `reader`; which questions they answer is decided in `gather`.
+
+Source: security-reliability.md F7, F8; conformance.md P-04 to P-08.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Resource: TypeAlias = Mapping[str, object]
+
+_HARMLESS = ("warning", "information", "success")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """The resources of one prefetch value or answer, OperationOutcomes left out.
+
+    `is_list` is False for a single resource. `is_refused`: an OperationOutcome of severity error or
+    fatal (or an unreadable one) came with it, so the list is not known. `is_cut`: there are more
+    resources than these, and no link to them. `unreadable` holds the places, from 1, of entries
+    without a readable resource. `matches` and `total` count what the search found: here, and in
+    all as the server says (None: it does not). `types` are the types of `resources`.
+    """
+
+    resources: tuple[Resource, ...] = ()
+    types: frozenset[str] = frozenset()
+    is_list: bool = True
+    is_refused: bool = False
+    is_cut: bool = False
+    next_link: str | None = None
+    unreadable: tuple[int, ...] = ()
+    matches: int = 0
+    total: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says that there is nothing."""
+        has_nothing = not (self.resources or self.unreadable or self.next_link)
+        return self.is_list and has_nothing and not (self.is_refused or self.is_cut)
+
+
+def read_value(value: object) -> Listing | None:
+    """Read a prefetch value: null, Bundle, resource, OperationOutcome, or `{response, resource}`.
+
+    None means that it is none of these, which proves nothing.
+
+    >>> read_value(None) == read_value({"resourceType": "Bundle"}) == Listing()
+    True
+    >>> read_value("Bundle") is None
+    True
+    """
+    if value is None:
+        return Listing()
+    resource = _resource(_unwrapped(value))
+    if resource is None:
+        return None
+    if resource["resourceType"] == "Bundle":
+        return _bundle(resource)
+    if resource["resourceType"] == "OperationOutcome":
+        return Listing(is_refused=_is_error(resource))
+    return Listing(resources=(resource,), types=_types([resource]), is_list=False)
+
+
+def joined(pages: Sequence[Listing], *, is_unfinished: bool) -> Listing:
+    """Join the pages of one search; `is_unfinished` says that the last one is not the end."""
+    first = pages[0]
+    matches = sum(page.matches for page in pages)
+    totals = [page.total for page in pages if page.total is not None]
+    return Listing(
+        resources=tuple(resource for page in pages for resource in page.resources),
+        types=frozenset().union(*(page.types for page in pages)),
+        is_list=first.is_list,
+        is_refused=first.is_refused,
+        is_cut=is_unfinished
+        or any(page.is_refused for page in pages[1:])
+        or max(totals, default=0) > matches,
+        unreadable=tuple(place for page in pages for place in page.unreadable),
+        matches=matches,
+        total=max(totals, default=None),
+    )
+
+
+def next_link(bundle: Resource) -> str | None:
+    """Return the link to the next page, as written."""
+    links = bundle.get("link")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("relation") == "next":
+            url = link.get("url")
+            return url if isinstance(url, str) else ""
+    return None
+
+
+def _unwrapped(value: object) -> object:
+    """The resource of a legacy `{response, resource}` wrapper, None if its response failed."""
+    if not isinstance(value, dict) or "resourceType" in value:
+        return value
+    response = value.get("response")
+    status = response.get("status", "200") if isinstance(response, dict) else "200"
+    return value.get("resource") if str(status).startswith("2") else None
+
+
+def _resource(value: object) -> Resource | None:
+    """The value, if it is an object that names its resource type."""
+    kind = value.get("resourceType") if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and isinstance(kind, str) and kind else None
+
+
+def _types(resources: Sequence[Resource]) -> frozenset[str]:
+    return frozenset(str(resource["resourceType"]) for resource in resources)
+
+
+def _bundle(bundle: Resource) -> Listing | None:
+    entries = bundle.get("entry")
+    if entries is None:
+        entries = []
+    if not isinstance(entries, list):
+        return None
+    resources: list[Resource] = []
+    unreadable: list[int] = []
+    included = 0
+    is_refused = False
+    for place, entry in enumerate(entries, 1):
+        resource = _resource(entry.get("resource")) if isinstance(entry, dict) else None
+        if resource is None or resource["resourceType"] == "Bundle":
+            unreadable.append(place)
+        elif resource["resourceType"] == "OperationOutcome":
+            is_refused = is_refused or _is_error(resource)
+        else:
+            resources.append(resource)
+            included += _is_included(entry)
+    link = next_link(bundle)
+    matches = len(resources) + len(unreadable) - included
+    stated = bundle.get("total")
+    total = stated if isinstance(stated, int) and not isinstance(stated, bool) else None
+    return Listing(
+        resources=tuple(resources),
+        types=_types(resources),
+        is_refused=is_refused,
+        is_cut=link is None and (total or 0) > matches,
+        next_link=link,
+        unreadable=tuple(unreadable),
+        matches=matches,
+        total=total,
+    )
+
+
+def _is_included(entry: Resource) -> bool:
+    search = entry.get("search")
+    return isinstance(search, dict) and search.get("mode") == "include"
+
+
+def _is_error(outcome: Resource) -> bool:
+    """Whether an OperationOutcome says more than that there is nothing, or cannot be read."""
+    issues = outcome.get("issue")
+    if not isinstance(issues, list) or not issues:
+        return True
+    return not all(
+        isinstance(issue, dict) and issue.get("severity") in _HARMLESS for issue in issues
+    )
