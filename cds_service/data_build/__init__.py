@@ -17,8 +17,9 @@ from cds_service.data_build.source import Source
 from cds_service.errors import KnowledgeError
 from cds_service.loading import DATA_DIRECTORY, load_knowledge
 from cds_service.loading.manifest import MANIFEST, seal
+from cds_service.loading.names import NAMES, read_names
 from cds_service.loading.tables import COLUMNS
-from cds_service.loading.vocabulary import NAMES, THRESHOLDS, names
+from cds_service.loading.thresholds import THRESHOLDS
 
 __all__ = ["build_data", "seal"]
 
@@ -36,7 +37,7 @@ def build_data(source: Path, target: Path, *, version: str, released: date) -> N
         if not (target / name).exists():
             shutil.copyfile(DATA_DIRECTORY / name, target / name)
     faults: list[str] = []
-    vocabulary = names(target, faults)
+    vocabulary = read_names(target, faults)
     tables = Source(source, faults)
     built = {
         **drugs.tables(tables, vocabulary),

@@ -9,7 +9,7 @@ from cds_service.clinical.knowledge import OpioidName
 from cds_service.data_build.products import PRODUCTS, factors, products
 from cds_service.data_build.source import Source, SourceRow
 from cds_service.data_build.uses import PublishedProduct, Uses, combined
-from cds_service.loading.vocabulary import NAMES, Names
+from cds_service.loading.names import NAMES, Names
 
 COMPONENTS = "opioid_component_rxnorm.csv"
 INGREDIENTS = "opioid_ingredient_rxnorm.csv"

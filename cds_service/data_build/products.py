@@ -91,6 +91,7 @@ def products(source: Source) -> Iterator[tuple[PublishedProduct, SourceRow]]:
                 strength=row["strength_value"],
                 unit=row["strength_unit"].lower(),
                 dose_form=row["dose_form"].lower(),
+                release_form=_release_form(row),
                 brand=row["brand"].lower(),
                 use=use,
                 not_counted_reason=reason or None,

@@ -28,6 +28,7 @@ class PublishedProduct:
     strength: str
     unit: str
     dose_form: str
+    release_form: str
     brand: str
     use: OpioidUse
     not_counted_reason: str | None
@@ -110,6 +111,8 @@ def _marks(
     dose_form = max((form for form in dose_forms if form in name), key=len, default=None)
     if dose_form:
         yield lambda product: product.dose_form == dose_form
+    if "injectable" in name:
+        yield lambda product: product.release_form == "injectable"
     if brand:
         yield lambda product: product.brand == brand.rstrip("]")
 

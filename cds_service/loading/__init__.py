@@ -1,6 +1,6 @@
 """From the data directory to one `Knowledge`: sealed, read, cross-checked, or refused.
 
-The form of each file is left to `tables` and `vocabulary`, checksums to `manifest`.
+The form of each file is left to `tables`, `names` and `thresholds`, checksums to `manifest`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from typing import TypeVar
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.terminology import CodeTable, Coding, TableRow
 from cds_service.errors import KnowledgeError
-from cds_service.loading import tables, vocabulary
+from cds_service.loading import tables
 from cds_service.loading.contradictions import contradictions
 from cds_service.loading.manifest import Manifest, integrity_faults, read_manifest
+from cds_service.loading.names import read_names
+from cds_service.loading.thresholds import read_thresholds
 
 DATA_DIRECTORY = Path(__file__).parent.parent / "data"
 
@@ -45,8 +47,8 @@ def _read(directory: Path, manifest: Manifest, faults: list[str]) -> Knowledge |
     ) -> tuple[Row, ...]:
         return _once(directory, faults, name, row_from, key_of)
 
-    thresholds, notes = vocabulary.thresholds(directory, faults)
-    names = vocabulary.names(directory, faults)
+    thresholds, notes = read_thresholds(directory, faults)
+    names = read_names(directory, faults)
     categories = rows("categories.csv", tables.category, lambda row: row)
     factors = rows("mme-factors.csv", tables.mme_factor, lambda f: (f.ingredient, f.release_form))
     if thresholds is None:

@@ -1,6 +1,6 @@
 """The inventory of a data directory: which files belong to it, where from, and their checksums.
 
-What the files mean is left to `cds_service.loading.tables` and `cds_service.loading.vocabulary`.
+What the files mean is left to the other modules of this package.
 """
 
 from __future__ import annotations
@@ -73,19 +73,13 @@ def read_manifest(directory: Path) -> Manifest:
 
 def integrity_faults(directory: Path, manifest: Manifest) -> tuple[str, ...]:
     """Return a fault for every file that is missing, extra, or altered since it was sealed."""
-    listed = {file.name: file for file in manifest.files}
-    present = {path.name for path in directory.iterdir() if path.name != MANIFEST}
-    missing = tuple(f"{name}: missing" for name in sorted(listed.keys() - present))
-    extra = tuple(
-        f"{name}: not listed in {MANIFEST}; remove it or add an entry"
-        for name in sorted(present - listed.keys())
-    )
     altered = tuple(
-        f"{name}: altered (its checksum is not the one in {MANIFEST}); seal the directory if meant"
-        for name in sorted(listed.keys() & present)
-        if not (directory / name).is_file() or checksum(directory / name) != listed[name].sha256
+        f"{file.name}: altered (its checksum is not the one in {MANIFEST}); seal the directory if "
+        "the change is meant"
+        for file in manifest.files
+        if (directory / file.name).is_file() and checksum(directory / file.name) != file.sha256
     )
-    return (*missing, *extra, *altered)
+    return (*_inventory_faults(directory, manifest), *altered)
 
 
 def seal(directory: Path, *, version: str | None = None, released: date | None = None) -> Manifest:
@@ -95,9 +89,7 @@ def seal(directory: Path, *, version: str | None = None, released: date | None =
     comes from is for a person to write.
     """
     manifest = read_manifest(directory)
-    faults = tuple(
-        fault for fault in integrity_faults(directory, manifest) if ": altered" not in fault
-    )
+    faults = _inventory_faults(directory, manifest)
     if faults:
         raise KnowledgeError(faults)
     sealed = replace(
@@ -111,8 +103,25 @@ def seal(directory: Path, *, version: str | None = None, released: date | None =
             for file in manifest.files
         ),
     )
-    (directory / MANIFEST).write_text(_as_toml(sealed), encoding="utf-8")
+    (directory / MANIFEST).write_text(_as_toml(sealed), encoding="utf-8", newline="\n")
     return sealed
+
+
+def _inventory_faults(directory: Path, manifest: Manifest) -> tuple[str, ...]:
+    listed = {file.name for file in manifest.files}
+    present = {path.name for path in directory.iterdir() if path.name != MANIFEST}
+    return (
+        *(f"{name}: missing" for name in sorted(listed - present)),
+        *(
+            f"{name}: not listed in {MANIFEST}; remove it, or add an entry"
+            for name in sorted(present - listed)
+        ),
+        *(
+            f"{name}: not a file"
+            for name in sorted(listed & present)
+            if not (directory / name).is_file()
+        ),
+    )
 
 
 def checksum(path: Path) -> str:
@@ -136,11 +145,14 @@ def _key_faults(
 
 
 def _row_count(path: Path) -> int:
-    """Return the number of rows below the heading of a table, or of entries of a TOML file."""
-    if path.suffix == ".csv":
-        with path.open(newline="", encoding="utf-8") as file:
-            return sum(1 for _ in csv.reader(file)) - 1
-    return len(tomllib.loads(path.read_text(encoding="utf-8")))
+    """Return the number of rows below the heading of a table, or of tables of a TOML file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".csv":
+            return sum(1 for _ in csv.reader(text.splitlines(), strict=True)) - 1
+        return len(tomllib.loads(text))
+    except (ValueError, csv.Error) as error:
+        raise KnowledgeError((f"{path.name}: cannot be read: {error}",)) from None
 
 
 def _as_toml(manifest: Manifest) -> str:
