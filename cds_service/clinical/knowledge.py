@@ -215,7 +215,7 @@ class ExclusionConcept:
     resources: frozenset[str]
     needs_problem_list_or_two_encounters: bool
     value_rule: ValueRule | None
-    persistence: Literal["state", "lifetime"] = "state"
+    persistence: Literal["state", "lifetime"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

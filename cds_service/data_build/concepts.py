@@ -92,8 +92,14 @@ def _exclusions(source: Source) -> Iterable[SourceRow]:
             **_kept(row, "category", "subcategory", "action"),
             "resources": row["resource"].replace("|", " "),
             "problem_list_or_two_encounters": "yes" if needs_more else "no",
+            "persistence": "lifetime" if _is_lifelong(row) else "state",
             "basis": row["rationale"],
         }
+
+
+def _is_lifelong(row: SourceRow) -> bool:
+    """Say whether a record of any age still holds: an inherited disease, or a history."""
+    return row["category"] == "sickle_cell_disease" or row["subcategory"] == "history"
 
 
 def _physical_pain(source: Source) -> Iterable[SourceRow]:

@@ -57,7 +57,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "exclusions.csv": (
         *("category", "subcategory", "system", "code", "display", "match", "action"),
-        *("resources", "problem_list_or_two_encounters", *VALUE_RULE_COLUMNS, "basis", "source"),
+        *("resources", "problem_list_or_two_encounters", "persistence"),
+        *(*VALUE_RULE_COLUMNS, "basis", "source"),
     ),
     "physical-pain.csv": (
         *("domain", "subdomain", "system", "code", "display", "match", "strength"),
@@ -230,6 +231,7 @@ def exclusion_concept(cells: Cells) -> ExclusionConcept:
         action=cells.one_of("action", get_args(ExclusionAction)),
         resources=resources,
         needs_problem_list_or_two_encounters=cells.is_yes("problem_list_or_two_encounters"),
+        persistence=cells.one_of("persistence", ("state", "lifetime")),
         value_rule=_value_rule(cells, code),
     )
 
