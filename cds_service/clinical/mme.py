@@ -19,7 +19,7 @@ from cds_service.clinical.record import Order
 from cds_service.clinical.ucum import Shortfall
 
 # Bounds of a plausible order, not clinical limits: beyond them a number is a slip of the pen.
-LEAST_MME_PER_DAY = Fraction(1, 100)
+LEAST_MME_PER_DAY = Fraction(1, 10)
 MOST_MME_PER_DAY = Fraction(10_000)
 
 _STRENGTH_UNITS: Mapping[str, frozenset[str]] = {
@@ -105,8 +105,8 @@ def daily_dose(
 ) -> DailyDose:
     """Return drafts plus current orders, less the current orders that a draft renews.
 
-    A draft renews the current orders of the same ingredient and release form. The order of the
-    orders does not matter.
+    A draft renews the current orders of the same ingredient and release form. The sequence in
+    which orders are given does not matter; `lines` has drafts first.
 
     Source: clinical.md section 6; factors: CDC 2022 (`data/mme-factors.csv`).
     """
@@ -124,12 +124,10 @@ def daily_dose(
         mme_per_day=as_decimal(sum(converted, Fraction(0))) if converted else None,
         is_complete=len(converted) == len(taken)
         and not any(renewal.is_form_assumed for renewal in renewed),
-        lines=tuple(
-            sorted(lines, key=lambda line: (not line.is_draft, line.reference, line.formula))
-        ),
+        lines=tuple(sorted(lines, key=lambda line: (not line.is_draft, str(line)))),
         edition=knowledge.mme_edition,
         as_of=as_of,
-        renewed=tuple(sorted(renewed, key=lambda renewal: renewal.reference)),
+        renewed=tuple(sorted(renewed, key=str)),
     )
 
 

@@ -32,8 +32,8 @@ _EVERY = re.compile(r"Q(\d{1,3})(?:-(\d{1,3}))?([HD])")
 def times_per_day(timing: Timing | None) -> Fraction | Shortfall:
     """Return the largest number of times a day, more than 0 and at most 48, or why it is unknown.
 
-    The first that is known of: frequency and period, the code, the times of day. A dose for
-    certain days of the week only is spread over the week.
+    The first that is known of: frequency and period, the code, the times of day. As needed counts
+    at the maximum. A dose for certain days of the week only is spread over the week.
 
     Source: clinical.md section 6.
     """
@@ -68,9 +68,10 @@ def _from_repeat(timing: Timing) -> Fraction | Shortfall | None:
 def _from_code(code: str | None) -> Fraction | Shortfall | None:
     if code is None:
         return None
-    every = _EVERY.fullmatch(code)
+    word = code.removesuffix("PRN").strip()
+    every = _EVERY.fullmatch(word)
     if every is None:
-        return _TIMES_PER_DAY.get(code)
+        return _TIMES_PER_DAY.get(word)
     interval = min(int(number) for number in every.group(1, 2) if number is not None)
     if interval < 1:
         return Shortfall.OUT_OF_BOUNDS

@@ -1,9 +1,11 @@
-"""Short ways to say a dosage in a test."""
+"""Short ways to say a dosage in a test, and strategies for any dosage at all."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Literal
+
+from hypothesis import strategies as st
 
 from cds_service.clinical.knowledge import OpioidProduct, ReleaseForm
 from cds_service.clinical.record import Dosage, DoseAmount, Order, Quantity, Timing
@@ -111,3 +113,38 @@ COMBINATION_5 = product("5", is_combination=True)
 SOLUTION_1 = product("1", "mg/mL")
 PATCH_25 = product("0.025", "mg/h", ingredient="fentanyl", release_form="transdermal")
 SPRAY = product("0.1", "mg/actuation", ingredient="fentanyl", release_form="nasal")
+
+numbers = st.decimals(allow_nan=True, allow_infinity=True) | st.sampled_from(
+    [Decimal(n) for n in ("0", "1", "0.5", "30", "72", "1E+308", "1E-308", "-1")]
+)
+units = st.sampled_from(
+    [None, "", "mg", "ug", "g", "mL", "{tbl}", "{patch}", "1", "ug/h", "h", "d", "wk", "box"]
+)
+quantities = st.builds(Quantity, value=numbers, unit=units)
+timings = st.builds(
+    Timing,
+    frequency=st.none() | st.integers(-2, 60),
+    frequency_max=st.none() | st.integers(-2, 10**30),
+    period=st.none() | numbers,
+    period_max=st.none() | numbers,
+    period_unit=units,
+    code=st.none() | st.sampled_from(["BID", "Q6H", "Q0H", "??"]),
+    times_of_day=st.integers(0, 60),
+    days_of_week=st.integers(0, 9),
+)
+amounts = st.builds(
+    DoseAmount,
+    amount=st.none() | quantities,
+    kind=st.sampled_from(["ordered", "calculated", None]),
+    rate=st.none() | quantities,
+    rate_per=st.none() | quantities,
+)
+any_dosages = st.builds(
+    Dosage,
+    sequence=st.none() | st.integers(-1, 3),
+    timing=st.none() | timings,
+    amounts=st.lists(amounts, max_size=3).map(tuple),
+    maximum=st.none() | quantities,
+    maximum_per=st.none() | quantities,
+    is_readable=st.booleans(),
+)

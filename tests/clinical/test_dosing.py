@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cds_service.clinical.dispensed import Share, as_text
 from cds_service.clinical.dosing import daily_intake, days, units_at_a_time, units_per_day
 from cds_service.clinical.knowledge import OpioidProduct
-from cds_service.clinical.record import Dosage, DoseAmount, Order, Quantity, Timing
+from cds_service.clinical.record import Dosage, DoseAmount, Order, Quantity
 from cds_service.clinical.ucum import Shortfall
 from tests.clinical.dosages import (
     COMBINATION_5,
@@ -22,12 +22,14 @@ from tests.clinical.dosages import (
     SOLUTION_1,
     SPRAY,
     TABLET_5,
+    any_dosages,
     coded,
     dosage,
     every,
     ordered,
     prescription,
     product,
+    quantities,
     quantity,
 )
 
@@ -532,40 +534,6 @@ def test_a_dose_by_volume_is_shown_with_its_strength() -> None:
 
 # What holds for any order
 
-numbers = st.decimals(allow_nan=True, allow_infinity=True) | st.sampled_from(
-    [Decimal(n) for n in ("0", "1", "0.5", "30", "72", "1E+308", "1E-308", "-1")]
-)
-units = st.sampled_from(
-    [None, "", "mg", "ug", "g", "mL", "{tbl}", "{patch}", "1", "ug/h", "h", "d", "wk", "box"]
-)
-quantities = st.builds(Quantity, value=numbers, unit=units)
-timings = st.builds(
-    Timing,
-    frequency=st.none() | st.integers(-2, 60),
-    frequency_max=st.none() | st.integers(-2, 10**30),
-    period=st.none() | numbers,
-    period_max=st.none() | numbers,
-    period_unit=units,
-    code=st.none() | st.sampled_from(["BID", "Q6H", "Q0H", "??"]),
-    times_of_day=st.integers(0, 60),
-    days_of_week=st.integers(0, 9),
-)
-amounts = st.builds(
-    DoseAmount,
-    amount=st.none() | quantities,
-    kind=st.sampled_from(["ordered", "calculated", None]),
-    rate=st.none() | quantities,
-    rate_per=st.none() | quantities,
-)
-any_dosages = st.builds(
-    Dosage,
-    sequence=st.none() | st.integers(-1, 3),
-    timing=st.none() | timings,
-    amounts=st.lists(amounts, max_size=3).map(tuple),
-    maximum=st.none() | quantities,
-    maximum_per=st.none() | quantities,
-    is_readable=st.booleans(),
-)
 any_orders = st.builds(
     Order,
     reference=st.just("MedicationRequest/1"),

@@ -86,6 +86,8 @@ def test_a_lone_longest_period_counts() -> None:
         ("Q4-6H", Fraction(6)),
         ("Q6-4H", Fraction(6)),
         ("Q3D", Fraction(1, 3)),
+        ("Q6H PRN", Fraction(4)),
+        ("BIDPRN", Fraction(2)),
     ],
 )
 def test_codes_for_how_often(code: str, times: Fraction) -> None:
