@@ -1,0 +1,156 @@
+"""Conditions: those with a code that meets a table, and how they stand."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from cds_service.clinical.record import Condition, GapKind
+from cds_service.fhir.reading import references, values
+from cds_service.fhir.reading.concepts import codes
+from cds_service.fhir.reading.dates import Days, days
+from cds_service.fhir.reading.element import Element
+from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
+
+CLINICAL_STATUSES = frozenset(
+    {"active", "recurrence", "relapse", "inactive", "remission", "resolved"}
+)
+VERIFICATION_STATUSES = frozenset(
+    {"unconfirmed", "provisional", "differential", "confirmed", "refuted", "entered-in-error"}
+)
+_STATUS_SYSTEMS = frozenset(
+    {
+        None,
+        "http://terminology.hl7.org/CodeSystem/condition-clinical",
+        "http://terminology.hl7.org/CodeSystem/condition-ver-status",
+        "http://hl7.org/fhir/condition-clinical",
+        "http://hl7.org/fhir/condition-ver-status",
+    }
+)
+_UNKNOWN = "unknown"
+_ASSERTED_DATE = "http://hl7.org/fhir/StructureDefinition/condition-assertedDate"
+_ABATEMENTS = (
+    "abatementDateTime",
+    "abatementPeriod",
+    "abatementAge",
+    "abatementRange",
+    "abatementString",
+)
+
+NO_CODE = "it carries no code"
+
+
+def read_condition(source: Source, surroundings: Surroundings) -> Reading[Condition]:
+    """Return the Condition, when one of its codes meets a table.
+
+    One without any code, or whose clinicalStatus, verificationStatus or modifierExtension cannot
+    be read, is a gap.
+
+    Source: clinical.md section 4.
+    """
+    concepts = surroundings.concepts
+    codings = concepts.codings(source.resource.get("code"))
+    if codings and not concepts.are_in_tables(codings):
+        return NOTHING
+    element = Element(source.resource)
+    element.refuse_modifier_extension()
+    clinical_status = _status(element, "clinicalStatus", CLINICAL_STATUSES)
+    verification_status = _status(element, "verificationStatus", VERIFICATION_STATUSES)
+    if element.lost:
+        return source.unreadable(GapKind.CONDITION_UNREADABLE, element)
+    if not codings:
+        if verification_status == "entered-in-error":
+            return NOTHING
+        return Reading(None, (source.gap(GapKind.CONDITION_UNREADABLE, NO_CODE, element="code"),))
+    condition = Condition(
+        reference=source.reference,
+        codings=codings,
+        clinical_status=clinical_status,
+        verification_status=verification_status,
+        categories=codes(element.value.get("category")),
+        onset=_onset(element, surroundings),
+        recorded=_recorded(element, surroundings),
+        has_abatement=_has_abatement(element),
+        abatement=_abatement(element, surroundings),
+        encounter=_encounter(element),
+    )
+    return Reading(condition, source.left_out(element))
+
+
+def _status(element: Element, name: str, allowed: frozenset[str]) -> str | None:
+    """Return a status from its concept, or from bare text as STU3 sends it.
+
+    "unknown" is None. A status in local codes or in words only is unreadable, never guessed.
+    """
+    value = element.value.get(name)
+    if isinstance(value, str):
+        found = {values.text(value)}
+    else:
+        found = {
+            values.text(coding.get("code"))
+            for concept in values.objects(value)
+            for coding in values.objects(concept.get("coding"))
+            if values.text(coding.get("system")) in _STATUS_SYSTEMS
+        }
+    status = found.pop() if len(found) == 1 else None
+    if status in allowed:
+        return status
+    if status != _UNKNOWN and _says_something(value):
+        element.note(name)
+    return None
+
+
+def _says_something(concept: object) -> bool:
+    """Say whether there is more than the statement that the data is absent."""
+    if isinstance(concept, dict):
+        return not (
+            values.is_absent(concept.get("coding")) and values.is_absent(concept.get("text"))
+        )
+    return not values.is_absent(concept)
+
+
+def _onset(element: Element, surroundings: Surroundings) -> date | None:
+    """Return the earliest day of the onset; an age, a range or words give no day."""
+    onset = element.days("onsetDateTime", surroundings.time_zone) or element.child(
+        "onsetPeriod"
+    ).days("start", surroundings.time_zone)
+    return None if onset is None else onset.earliest
+
+
+def _recorded(element: Element, surroundings: Surroundings) -> date | None:
+    """Return the latest day the Condition was recorded or, failing that, asserted."""
+    recorded = (
+        element.days("recordedDate", surroundings.time_zone)
+        or element.days("assertedDate", surroundings.time_zone)
+        or _asserted(element, surroundings)
+    )
+    return None if recorded is None else recorded.latest
+
+
+def _asserted(element: Element, surroundings: Surroundings) -> Days | None:
+    for extension in values.objects(element.value.get("extension")):
+        if extension.get("url") == _ASSERTED_DATE:
+            return days(extension.get("valueDateTime"), surroundings.time_zone)
+    return None
+
+
+def _has_abatement(element: Element) -> bool:
+    """Say whether the Condition is said to have abated, in whatever form, readable or not."""
+    if any(map(element.has, _ABATEMENTS)):
+        return True
+    return element.has("abatementBoolean") and element.boolean("abatementBoolean") is not False
+
+
+def _abatement(element: Element, surroundings: Surroundings) -> date | None:
+    abatement = element.days("abatementDateTime", surroundings.time_zone) or element.child(
+        "abatementPeriod"
+    ).days("start", surroundings.time_zone)
+    return None if abatement is None else abatement.earliest
+
+
+def _encounter(element: Element) -> str | None:
+    """Return the encounter in one spelling, however the reference is written (STU3: context)."""
+    for name in ("encounter", "context"):
+        for reference in references.written(element.value.get(name)):
+            resource_type, id_ = references.target(reference)
+            return f"{resource_type or 'Encounter'}/{id_}"
+    return None

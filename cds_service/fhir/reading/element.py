@@ -1,0 +1,132 @@
+"""One JSON object of a resource, read element by element; what is present but unreadable is noted.
+
+An element that is absent is None, an element that is there and cannot be read is None *and* lost:
+the difference between "not recorded" and a data gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from cds_service.clinical.record import Quantity
+from cds_service.fhir.reading import values
+from cds_service.fhir.reading.dates import Days, days
+from cds_service.fhir.reading.values import JsonObject
+
+UCUM = "http://unitsofmeasure.org"
+_CODED_UNITS = frozenset({None, UCUM, "http://terminology.hl7.org/CodeSystem/v3-orderableDrugForm"})
+
+
+class Element:
+    """An object, its FHIR path inside the resource, and the resource's list of what was lost.
+
+    The list is shared by all elements of one resource and holds paths, never values.
+    """
+
+    __slots__ = ("lost", "path", "value")
+
+    def __init__(self, value: JsonObject, path: str = "", lost: list[str] | None = None) -> None:
+        self.value = value
+        self.path = path
+        self.lost: list[str] = [] if lost is None else lost
+
+    def note(self, name: str) -> None:
+        """Note that the member `name` could not be read."""
+        self.lost.append(self._path_of(name))
+
+    def has(self, name: str) -> bool:
+        """Say whether the member `name` is present, readable or not."""
+        return not values.is_absent(self.value.get(name))
+
+    def child(self, name: str) -> Element:
+        """Return the object under `name`, also from an array of one; an empty one when absent."""
+        value = self.value.get(name)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if not isinstance(value, dict):
+            value = self._unread(name, value) or {}
+        return Element(value, self._path_of(name), self.lost)
+
+    def children(self, name: str) -> list[Element]:
+        """Return the objects of the array under `name`, also from a bare object."""
+        value = self.value.get(name)
+        if value is None:
+            return []
+        path = self._path_of(name)
+        found = [Element(member, path, self.lost) for member in values.objects(value)]
+        members = value if isinstance(value, list) else [value]
+        if any(not isinstance(member, dict) and member is not None for member in members):
+            self._unread(name, value)
+        return found
+
+    def text(self, name: str) -> str | None:
+        """Return text."""
+        value = self.value.get(name)
+        return values.text(value) or self._unread(name, value)
+
+    def code(self, name: str, allowed: Collection[str]) -> str | None:
+        """Return a code of a closed list; any other is unreadable, never guessed."""
+        value = self.value.get(name)
+        found = values.text(value)
+        return found if found in allowed else self._unread(name, value)
+
+    def boolean(self, name: str) -> bool | None:
+        """Return a boolean."""
+        value = self.value.get(name)
+        return value if isinstance(value, bool) else self._unread(name, value)
+
+    def integer(
+        self, name: str, *, least: int = 0, most: int = values.LARGEST_NUMBER
+    ) -> int | None:
+        """Return a whole number from `least` to `most`, both included."""
+        value = self.value.get(name)
+        found = values.integer(value)
+        is_within = found is not None and least <= found <= most
+        return found if is_within else self._unread(name, value)
+
+    def positive_number(self, name: str, *, most: int = values.LARGEST_NUMBER) -> Decimal | None:
+        """Return a number above 0 and at most `most`."""
+        value = self.value.get(name)
+        found = values.number(value)
+        return found if found and found <= most else self._unread(name, value)
+
+    def days(self, name: str, time_zone: ZoneInfo) -> Days | None:
+        """Return the days a date may mean."""
+        value = self.value.get(name)
+        return days(value, time_zone) or self._unread(name, value)
+
+    def quantity(self, name: str, *, is_positive: bool = False) -> Quantity | None:
+        """Return an amount with its unit: the code where it is a known unit code, else the word.
+
+        An amount with a comparator ("less than 10") is not that amount and so is unreadable.
+        """
+        value = self.value.get(name)
+        if not isinstance(value, dict) or not value:
+            return self._unread(name, value)
+        found = values.number(value.get("value"))
+        if found is None or (is_positive and not found) or "comparator" in value:
+            return self._unread(name, value)
+        return Quantity(value=found, unit=_unit(value))
+
+    def refuse_modifier_extension(self) -> bool:
+        """Note a modifier extension (it may turn the meaning round); say whether there is one."""
+        if not self.has("modifierExtension"):
+            return False
+        self.note("modifierExtension")
+        return True
+
+    def _unread(self, name: str, value: object) -> None:
+        if not values.is_absent(value):
+            self.note(name)
+
+    def _path_of(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+
+def _unit(quantity: JsonObject) -> str | None:
+    code, word = values.code(quantity.get("code")), values.text(quantity.get("unit"))
+    if code is not None and values.text(quantity.get("system")) in _CODED_UNITS:
+        return code
+    return word or code

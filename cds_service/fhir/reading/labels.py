@@ -1,0 +1,36 @@
+"""Security labels: which resources are neither used nor named.
+
+Source: clinical.md section 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_NEVER_USED = "42CFRPART2"
+_USED_BY_POLICY = frozenset(
+    {"R", "V", "SDV", "VIO", "MH", "BH", "PSY", "PSYTHPN", "SUD", "OPIOIDUD", "ETH", "ETHUD"}
+)
+"""Confidentiality restricted and very restricted, and the v3-ActCode sensitivities of violence,
+mental health and substance use under their several names."""
+
+
+def is_withheld(resource: Mapping[str, object], *, use_labelled: bool) -> bool:
+    """Say whether a label keeps the resource out, whatever system it is taken from.
+
+    42 CFR Part 2 always does; restricted, very restricted and sensitivity labels do unless the
+    site's policy is to use them.
+    """
+    meta = resource.get("meta")
+    if not isinstance(meta, dict) or not meta.get("security"):
+        return False
+    labels = _labels(meta["security"])
+    if any(label.startswith(_NEVER_USED) for label in labels):
+        return True
+    return not use_labelled and not _USED_BY_POLICY.isdisjoint(labels)
+
+
+def _labels(security: object) -> set[str]:
+    members = security if isinstance(security, list) else [security]
+    codes = (member.get("code") if isinstance(member, dict) else member for member in members)
+    return {code.strip().upper() for code in codes if isinstance(code, str)}

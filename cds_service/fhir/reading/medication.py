@@ -1,0 +1,162 @@
+"""The drug of an order: coded in it, contained in it, in another resource, or only named."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from cds_service.clinical.record import Drug
+from cds_service.clinical.terminology import RXNORM, Coding
+from cds_service.fhir.reading import references, values
+from cds_service.fhir.reading.concepts import Concepts, words
+from cds_service.fhir.reading.values import JsonObject
+
+_DEEPEST = 3
+"""Order, Medication, an ingredient that is a Medication again: nothing real is deeper."""
+_MOST_STATEMENTS = 256
+_MOST_NAMES = 64
+_MOST_LETTERS = 4000
+"""What carries more parts, more codes and words, or longer words than these names no one drug; so
+no order costs more to read than this, however many orders share one Medication."""
+
+
+class Medications:
+    """The Medication resources in reach of the orders, by id.
+
+    Those withheld by their labels are neither used nor named: an order for one is left alone.
+    """
+
+    def __init__(
+        self,
+        resources: Iterable[JsonObject],
+        *,
+        withheld: Iterable[JsonObject],
+        concepts: Concepts,
+    ) -> None:
+        self._concepts = concepts
+        self._withheld = frozenset(key_of(resource) for resource in withheld)
+        self._by_id: defaultdict[str, list[JsonObject]] = defaultdict(list)
+        for resource in resources:
+            self._by_id[key_of(resource)].append(resource)
+
+    def withholds(self, order: JsonObject) -> bool:
+        """Say whether the order points at a Medication that may not be used."""
+        return bool(self._withheld) and not self._withheld.isdisjoint(keys_named_by(order))
+
+    def drug_of(self, order: JsonObject) -> Drug | None:
+        """Return all that is said of the drug of an order, or None when it is named nowhere.
+
+        Codes of other systems than RxNorm name a drug only together with a word. Several
+        Medications under one id all count: an opioid among them is not lost.
+
+        Source: clinical.md section 2; security-reliability.md T24.
+        """
+        if "medicationReference" not in order and "medication" not in order:
+            return self._drug((order.get("medicationCodeableConcept"),))
+        found = self._concepts_near(order, order, set(), depth=_DEEPEST)
+        statements = tuple(islice(found, _MOST_STATEMENTS + 1))
+        return self._drug(statements) if len(statements) <= _MOST_STATEMENTS else None
+
+    def _drug(self, statements: Iterable[object]) -> Drug | None:
+        codings: dict[Coding, None] = {}
+        names: dict[str, None] = {}
+        for concept in statements:
+            if _is_overlong(concept):
+                return None
+            codings.update(dict.fromkeys(self._concepts.codings(concept)))
+            names.update(dict.fromkeys(words(concept)))
+        if len(codings) + len(names) > _MOST_NAMES or sum(map(len, names)) > _MOST_LETTERS:
+            return None
+        if names or any(coding.system == RXNORM for coding in codings):
+            return Drug(codings=tuple(codings), words=tuple(names))
+        return None
+
+    def _concepts_near(
+        self, holder: JsonObject, container: JsonObject, seen: set[int], *, depth: int
+    ) -> Iterator[object]:
+        """Yield the concepts that name the drug, each Medication once, at least one for each.
+
+        `container` is the resource whose contained ones a `#` reference means.
+        """
+        for concept, reference in _naming_parts(holder):
+            yield concept
+            if reference is None:
+                continue
+            yield {"text": reference.get("display")}
+            for medication in self._named_by(reference, container) if depth else ():
+                if id(medication) not in seen and _is_usable(medication):
+                    seen.add(id(medication))
+                    inside = container if _is_contained(reference) else medication
+                    yield from self._concepts_near(medication, inside, seen, depth=depth - 1)
+
+    def _named_by(self, reference: JsonObject, container: JsonObject) -> Iterable[JsonObject]:
+        written = values.text(reference.get("reference"))
+        if written is None:
+            return ()
+        if written.startswith("#"):
+            contained = container.get("contained")
+            if isinstance(contained, list) and len(contained) > _MOST_NAMES:
+                return ()
+            return [one for one in values.objects(contained) if one.get("id") == written[1:]]
+        return self._by_id.get(_key(written), ())
+
+
+def keys_named_by(order: JsonObject) -> Iterator[str]:
+    """Yield the keys of the separate Medications an order itself points at."""
+    for _, reference in _naming_parts(order):
+        written = None if reference is None else values.text(reference.get("reference"))
+        if written is not None and not written.startswith("#"):
+            yield _key(written)
+
+
+def key_of(medication: JsonObject) -> str:
+    """Return the key by which orders find a Medication."""
+    return (values.code(medication.get("id")) or "").lower()
+
+
+def _key(reference: str) -> str:
+    return references.target(reference).id.lower()
+
+
+def _naming_parts(holder: JsonObject) -> Iterator[tuple[object, JsonObject | None]]:
+    """Yield concept and reference from where an order or a Medication names a drug.
+
+    R4 elements, and the CodeableReference of R5 in their place.
+    """
+    yield holder.get("medicationCodeableConcept") or holder.get("code"), None
+    yield None, _reference(holder.get("medicationReference"))
+    yield _codeable_reference(holder.get("medication"))
+    ingredients = holder.get("ingredient")
+    for part in ingredients if isinstance(ingredients, list) else ():
+        if not isinstance(part, dict) or part.get("isActive") is False:
+            yield None, None
+            continue
+        yield part.get("itemCodeableConcept"), _reference(part.get("itemReference"))
+        if "item" in part:
+            yield _codeable_reference(part["item"])
+
+
+def _codeable_reference(value: object) -> tuple[object, JsonObject | None]:
+    if not isinstance(value, dict):
+        return None, None
+    return value.get("concept"), _reference(value.get("reference"))
+
+
+def _reference(value: object) -> JsonObject | None:
+    return value if isinstance(value, dict) else None
+
+
+def _is_contained(reference: JsonObject) -> bool:
+    return str(reference.get("reference")).strip().startswith("#")
+
+
+def _is_usable(medication: JsonObject) -> bool:
+    return medication.get("status") != "entered-in-error" and values.is_absent(
+        medication.get("modifierExtension")
+    )
+
+
+def _is_overlong(concept: object) -> bool:
+    codings = concept.get("coding") if isinstance(concept, dict) else None
+    return isinstance(codings, list) and len(codings) > _MOST_NAMES

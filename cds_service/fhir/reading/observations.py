@@ -1,0 +1,110 @@
+"""Observations: those whose question or coded answer meets a table, with every answer in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+
+from cds_service.clinical.record import Answer, GapKind, Observation
+from cds_service.clinical.terminology import Coding
+from cds_service.fhir.reading import values
+from cds_service.fhir.reading.element import Element
+from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
+from cds_service.fhir.reading.values import JsonObject
+
+STATUSES = frozenset(
+    {
+        "registered",
+        "preliminary",
+        "final",
+        "amended",
+        "corrected",
+        "cancelled",
+        "entered-in-error",
+        "unknown",
+    }
+)
+
+
+def read_observation(source: Source, surroundings: Surroundings) -> Reading[Observation]:
+    """Return the Observation, when a code or a coded answer in it meets a table.
+
+    One without a readable status, or with a modifierExtension, is a gap.
+
+    Source: clinical.md section 4, "Screening Observations".
+    """
+    if not surroundings.concepts.are_in_tables(_all_codings(source, surroundings)):
+        return NOTHING
+    element = Element(source.resource)
+    element.refuse_modifier_extension()
+    status = element.code("status", STATUSES)
+    if status is None and not element.lost:
+        element.note("status")
+    if element.lost:
+        return source.unreadable(GapKind.OPTIONAL_UNREADABLE, element)
+    observation = Observation(
+        reference=source.reference,
+        status=status,
+        effective=_effective(element, surroundings),
+        answers=tuple(_answers(element, surroundings)),
+    )
+    return Reading(observation, source.left_out(element))
+
+
+def _all_codings(source: Source, surroundings: Surroundings) -> Iterator[Coding]:
+    for part in (source.resource, *values.objects(source.resource.get("component"))):
+        yield from surroundings.concepts.codings(part.get("code"))
+        if "valueCodeableConcept" in part:
+            yield from surroundings.concepts.codings(part["valueCodeableConcept"])
+
+
+def _effective(element: Element, surroundings: Surroundings) -> date | None:
+    """Return the latest day the answers are true for; failing that, the day they were issued."""
+    time_zone = surroundings.time_zone
+    period = element.child("effectivePeriod")
+    effective = (
+        element.days("effectiveDateTime", time_zone)
+        or element.days("effectiveInstant", time_zone)
+        or period.days("end", time_zone)
+        or period.days("start", time_zone)
+        or element.days("issued", time_zone)
+    )
+    return None if effective is None else effective.latest
+
+
+def _answers(element: Element, surroundings: Surroundings) -> Iterator[Answer]:
+    """Yield an answer for the Observation and for each component that holds a value."""
+    for part in (element, *element.children("component")):
+        if any(name.startswith("value") and part.has(name) for name in part.value):
+            yield _answer(part, surroundings)
+
+
+def _answer(part: Element, surroundings: Surroundings) -> Answer:
+    """Return the answer as a number or as codes; one that is neither is unreadable."""
+    concepts = surroundings.concepts
+    codings = concepts.codings(part.value.get("code"))
+    answers = concepts.codings(part.value.get("valueCodeableConcept"))
+    number = _number(part.value)
+    is_unreadable = part.has("modifierExtension") or (number is None and not answers)
+    if is_unreadable and concepts.are_in_tables(codings):
+        part.note("value[x]")
+    return Answer(
+        codings=codings,
+        number=None if is_unreadable else number,
+        answers=() if is_unreadable else answers,
+        is_unreadable=is_unreadable,
+    )
+
+
+def _number(part: JsonObject) -> Decimal | None:
+    """Return a score sent as Quantity, integer, string or text; "less than 10" is no number."""
+    quantity = part.get("valueQuantity")
+    if isinstance(quantity, dict) and "comparator" not in quantity:
+        return values.number(quantity.get("value"))
+    for value in (part.get("valueInteger"), part.get("valueString")):
+        if value is not None:
+            return values.number(value)
+    for concept in values.objects(part.get("valueCodeableConcept")):
+        return values.number(concept.get("text"))
+    return None

@@ -1,0 +1,176 @@
+"""MedicationRequests: which concern a rule, and what they say of drug, dates and supply."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cds_service.clinical.drugs import recognised_opioid
+from cds_service.clinical.orders import HISTORY_INTENTS, HISTORY_STATUSES
+from cds_service.clinical.record import DataGap, Drug, GapKind, Order
+from cds_service.clinical.terminology import Coding
+from cds_service.fhir.reading.bounds import bounds_of
+from cds_service.fhir.reading.concepts import Concepts, codes
+from cds_service.fhir.reading.dosage import dosage
+from cds_service.fhir.reading.element import Element
+from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
+
+STATUSES = frozenset(
+    {
+        "active",
+        "on-hold",
+        "cancelled",
+        "completed",
+        "entered-in-error",
+        "stopped",
+        "draft",
+        "unknown",
+    }
+)
+INTENTS = frozenset(
+    {
+        "proposal",
+        "plan",
+        "order",
+        "original-order",
+        "reflex-order",
+        "filler-order",
+        "instance-order",
+        "option",
+    }
+)
+_CANCELLED = frozenset({"cancelled", "entered-in-error"})
+_MEDICATION = ("medicationCodeableConcept", "medicationReference", "medication")
+_OUTSIDE_HOSPITAL = frozenset({"community", "outpatient", "discharge"})
+_CONTINUOUS = Coding(
+    "http://terminology.hl7.org/CodeSystem/medicationrequest-course-of-therapy", "continuous"
+)
+_MOST_REPEATS = 99
+
+NO_DRUG = "the drug is named nowhere in what was sent"
+NO_START = "no date says when the order starts"
+
+
+class _Modifiers(NamedTuple):
+    """The elements that decide what an order means."""
+
+    status: str | None
+    intent: str | None
+    is_do_not_perform: bool
+
+
+def read_order(source: Source, surroundings: Surroundings) -> Reading[Order]:
+    """Return the order, when its drug concerns a rule or cannot be told.
+
+    An order whose status, intent, doNotPerform or modifierExtension cannot be read is a gap, and
+    so is one of the record without a status. An order without an intent counts.
+
+    Source: clinical.md section 2.
+    """
+    medications = surroundings.medications
+    if medications.withholds(source.resource):
+        return NOTHING
+    drug = medications.drug_of(source.resource)
+    if drug is not None and not surroundings.concepts.concerns_a_rule(drug):
+        return NOTHING
+    element = Element(source.resource)
+    modifiers = _modifiers(element, is_draft=source.is_draft)
+    if element.lost:
+        return source.unreadable(GapKind.ORDER_UNREADABLE, element)
+    may_count = _may_count(source, modifiers)
+    if drug is None and not may_count:
+        return NOTHING
+    order = _order(source.reference, element, modifiers, drug, surroundings)
+    missing = _missing(order, source, surroundings) if may_count else ()
+    return Reading(order, (*missing, *source.left_out(element)))
+
+
+def _modifiers(element: Element, *, is_draft: bool) -> _Modifiers:
+    element.refuse_modifier_extension()
+    status = element.code("status", STATUSES)
+    if status is None and not is_draft:
+        element.note("status")
+    return _Modifiers(
+        status=status,
+        intent=element.code("intent", INTENTS),
+        is_do_not_perform=element.boolean("doNotPerform") or False,
+    )
+
+
+def _may_count(source: Source, modifiers: _Modifiers) -> bool:
+    """Say whether the order would count if its drug were an opioid, so that a gap matters.
+
+    A draft that names no medication at all is a form still to be filled in.
+    """
+    if modifiers.is_do_not_perform:
+        return False
+    if source.is_draft:
+        is_filled_in = any(name in source.resource for name in _MEDICATION)
+        return is_filled_in and modifiers.status not in _CANCELLED
+    return modifiers.status in HISTORY_STATUSES and modifiers.intent in HISTORY_INTENTS
+
+
+def _order(
+    reference: str,
+    element: Element,
+    modifiers: _Modifiers,
+    drug: Drug | None,
+    surroundings: Surroundings,
+) -> Order:
+    """Return the order. Dates of start are read as the first day they may mean."""
+    time_zone = surroundings.time_zone
+    instructions = [(part, dosage(part)) for part in element.children("dosageInstruction")]
+    bounds = bounds_of(instructions, time_zone)
+    authored = element.days("authoredOn", time_zone)
+    dispense = _dispense_request(element)
+    validity = dispense.child("validityPeriod").days("start", time_zone)
+    start = bounds.start or authored or validity
+    return Order(
+        reference=reference,
+        drug=drug,
+        status=modifiers.status,
+        intent=modifiers.intent,
+        is_inpatient=_is_inpatient(element),
+        is_do_not_perform=modifiers.is_do_not_perform,
+        authored_on=None if authored is None else authored.earliest,
+        bounds_start=None if bounds.start is None else bounds.start.earliest,
+        bounds_end=bounds.end,
+        bounds_duration=bounds.duration,
+        validity_start=None if validity is None else validity.earliest,
+        start_is_imprecise=start is not None and not start.is_exact,
+        expected_supply=dispense.quantity("expectedSupplyDuration"),
+        quantity=dispense.quantity("quantity"),
+        repeats_allowed=dispense.integer("numberOfRepeatsAllowed", most=_MOST_REPEATS),
+        dosages=tuple(dosage for _, dosage in instructions),
+        is_continuous_therapy=_is_continuous(element, surroundings.concepts),
+    )
+
+
+def _dispense_request(element: Element) -> Element:
+    """Return the dispenseRequest; one with a modifier extension is not used."""
+    dispense = element.child("dispenseRequest")
+    if dispense.refuse_modifier_extension():
+        return Element({}, dispense.path, dispense.lost)
+    return dispense
+
+
+def _is_inpatient(element: Element) -> bool:
+    """Say whether the order is for use in hospital only.
+
+    Source: clinical.md section 2: community, outpatient, discharge and absent all count.
+    """
+    categories = {category.lower() for category in codes(element.value.get("category"))}
+    return "inpatient" in categories and categories.isdisjoint(_OUTSIDE_HOSPITAL)
+
+
+def _is_continuous(element: Element, concepts: Concepts) -> bool:
+    return _CONTINUOUS in concepts.codings(element.value.get("courseOfTherapyType"))
+
+
+def _missing(order: Order, source: Source, surroundings: Surroundings) -> tuple[DataGap, ...]:
+    """Return the gap of an order without a known drug, or of an opioid order without a start."""
+    if order.drug is None:
+        return (source.gap(GapKind.DRUG_UNRESOLVED, NO_DRUG),)
+    is_dated = source.is_draft or order.bounds_start or order.authored_on or order.validity_start
+    if is_dated or recognised_opioid(order.drug, surroundings.knowledge) is None:
+        return ()
+    return (source.gap(GapKind.START_UNKNOWN, NO_START),)

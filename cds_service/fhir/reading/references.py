@@ -1,0 +1,111 @@
+"""What a reference points at, and whether a resource speaks of the patient of the call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from cds_service.errors import PatientMismatch
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+_URN = ("urn:uuid:", "urn:oid:")
+_ABOUT = ("subject", "patient")
+
+
+class Target(NamedTuple):
+    """The resource a reference names; `resource_type` None when the reference does not say."""
+
+    resource_type: str | None
+    id: str
+
+
+def reference_to(resource_type: str, id_: object) -> str | None:
+    """Return the relative reference to a resource, or None when its id is none that can be shown.
+
+    >>> reference_to("Condition", "a_1")
+    'Condition/a_1'
+    """
+    is_plain = isinstance(id_, str) and _ID.fullmatch(id_) is not None
+    return f"{resource_type}/{id_}" if is_plain else None
+
+
+def written(reference: object) -> Iterator[str]:
+    """Yield the reference strings of a Reference, of an array of them, or of a bare string."""
+    if isinstance(reference, dict):
+        reference = reference.get("reference")
+    if isinstance(reference, str):
+        if reference.strip():
+            yield reference
+    elif isinstance(reference, list):
+        for member in reference:
+            if not isinstance(member, list):
+                yield from written(member)
+
+
+def target(reference: str) -> Target:
+    """Return what a literal reference names: relative, absolute, with a version, or a URN.
+
+    >>> target("https://ehr.example/r4/Patient/1/_history/2")
+    Target(resource_type='Patient', id='1')
+    >>> target("urn:uuid:0F9E")
+    Target(resource_type=None, id='0f9e')
+    """
+    reference = reference.strip()
+    if reference.startswith(_URN):
+        return Target(None, reference.rsplit(":", 1)[1].lower())
+    kind, _, id_ = reference.split("/_history/", 1)[0].rpartition("/")
+    return Target(kind.rpartition("/")[2] or None, id_)
+
+
+class PatientOfCall:
+    """Tells resources of the patient of the call from others; each reference is parsed once."""
+
+    def __init__(self, patient_id: str) -> None:
+        self._patient_id = patient_id
+        self._known: dict[str, bool] = {f"Patient/{patient_id}": True}
+
+    def is_subject_of(self, resource: Mapping[str, object]) -> bool:
+        """Say whether a resource may be used: it names this patient, or nobody by reference.
+
+        A reference with an identifier or a display only, or to a contained resource, is accepted.
+        False: it is about a group, a device or the like. Raises PatientMismatch when it names
+        another patient; one that names no type is taken for a patient.
+
+        Source: security-reliability.md T22.
+        """
+        return all(
+            self._names_this(reference)
+            for element in _ABOUT
+            if element in resource
+            for reference in written(resource[element])
+        )
+
+    def refuse_another(self, patient_id: object) -> None:
+        """Raise PatientMismatch when a Patient resource has another id."""
+        if patient_id is not None and patient_id != self._patient_id:
+            raise _mismatch()
+
+    def _names_this(self, reference: str) -> bool:
+        known = self._known.get(reference)
+        if known is None:
+            known = self._known[reference] = self._parsed(reference)
+        return known
+
+    def _parsed(self, reference: str) -> bool:
+        if reference.strip().startswith("#"):
+            return True
+        resource_type, id_ = target(reference)
+        if resource_type not in (None, "Patient"):
+            return False
+        if id_ != self._patient_id and not (
+            reference.strip().startswith(_URN) and id_ == self._patient_id.lower()
+        ):
+            raise _mismatch()
+        return True
+
+
+def _mismatch() -> PatientMismatch:
+    return PatientMismatch(
+        "The data sent with this call speak of another patient than context.patientId."
+    )
