@@ -133,14 +133,22 @@ def _sqlite_engine(url: URL) -> Engine:
 
 
 def create_sqlite_file(url: str) -> None:
-    """Make an empty database file that only its owner can read, with its folder."""
+    """Make an empty database file that only its owner can read, with its folder.
+
+    A file that is there is left alone. Raises `ConfigurationError` where none can be made.
+    """
     parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite":
         return
     path = Path(parsed.database or "")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise ConfigurationError(
+            f"The database file {path} cannot be made: {error.strerror}."
+        ) from None
 
 
 def _postgresql_engine(url: URL, *, for_maintenance: bool) -> Engine:

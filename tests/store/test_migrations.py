@@ -87,6 +87,12 @@ def test_a_new_sqlite_file_is_readable_by_its_owner_only(tmp_path: Path) -> None
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_a_place_where_no_file_can_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "occupied").write_text("")
+    with pytest.raises(ConfigurationError, match=r"occupied/store\.sqlite3 cannot be made: "):
+        upgrade(f"sqlite:///{tmp_path}/occupied/store.sqlite3")
+
+
 def test_a_missing_sqlite_file_is_an_outage_and_not_a_new_database(tmp_path: Path) -> None:
     file = tmp_path / "store.sqlite3"
     engine = connect(f"sqlite:///{file}")
