@@ -46,11 +46,14 @@ class _Page:
     offset: int
 
 
-def fhir_blueprint(patients_dir: Path, today: date, base_path: str = "/fhir") -> Blueprint:
+def fhir_blueprint(
+    patients_dir: Path, today: date, base_path: str = "/fhir", *, largest_page: int = LARGEST_PAGE
+) -> Blueprint:
     """Return the endpoint over the Bundles of a directory, their dates moved to `today`.
 
-    Offers `metadata`, read, and search by GET and by POST `_search`, with paging. Browsers on
-    loopback origins may call it. Raises ConfigurationError when a file is no Bundle.
+    Offers `metadata`, read, and search by GET and by POST `_search`, in pages of at most
+    `largest_page` entries. Browsers on loopback origins may call it. Raises ConfigurationError
+    when a file is no Bundle.
     """
     resources = fixture_resources(patients_dir, today=today)
     by_reference = {f"{item['resourceType']}/{item['id']}": item for item in resources}
@@ -77,7 +80,8 @@ def fhir_blueprint(patients_dir: Path, today: date, base_path: str = "/fhir") ->
         _refuse_unserved(resource_type)
         sent = [*request.args.items(multi=True), *request.form.items(multi=True)]
         _refuse_unsupported(resource_type, sent)
-        return _answer(_searchset(resource_type, sent, by_reference, base()))
+        page = _page(sent, largest_page)
+        return _answer(_searchset(resource_type, sent, page, by_reference, base()))
 
     blueprint.register_error_handler(_Refusal, _outcome)
     blueprint.after_request(_open_to_loopback_browsers)
@@ -85,12 +89,15 @@ def fhir_blueprint(patients_dir: Path, today: date, base_path: str = "/fhir") ->
 
 
 def _searchset(
-    resource_type: str, sent: Parameters, by_reference: Mapping[str, Resource], base: str
+    resource_type: str,
+    sent: Parameters,
+    page: _Page,
+    by_reference: Mapping[str, Resource],
+    base: str,
 ) -> Mapping[str, object]:
     """Return one page of the answer; parameters that were ignored are not in its links."""
     criteria = [(name, value) for name, value in sent if name in PARAMETERS[resource_type]]
     includes = [value for name, value in sent if name == "_include"]
-    page = _page(sent)
     try:
         found = search(by_reference.values(), resource_type, criteria)
     except InvalidSearch as error:
@@ -137,9 +144,9 @@ def _entries(
     return {"entry": entries} if entries else {}
 
 
-def _page(sent: Parameters) -> _Page:
+def _page(sent: Parameters, largest: int) -> _Page:
     return _Page(
-        count=min(_whole_number(sent, "_count", absent=DEFAULT_PAGE), LARGEST_PAGE),
+        count=min(_whole_number(sent, "_count", absent=DEFAULT_PAGE), largest),
         offset=_whole_number(sent, "_offset", absent=0),
     )
 

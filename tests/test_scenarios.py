@@ -1,0 +1,134 @@
+"""Every scenario folder, put to the whole service: what is expected, and what was recorded."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from cds_service.clinical.knowledge import Knowledge
+from cds_service.clinical.rules import RULES
+from cds_service.decision_support import Site
+from tests.scenarios import (
+    FOLDER,
+    HOOKS,
+    Answered,
+    Expectation,
+    Scenario,
+    answered,
+    read_scenario,
+    scenario_site,
+    scenarios,
+    unexpected,
+    written,
+)
+
+ALL = scenarios()
+AT_LEAST = 90
+
+
+@pytest.fixture(scope="module")
+def site(knowledge: Knowledge) -> Site:
+    return scenario_site(knowledge)
+
+
+@pytest.mark.parametrize("scenario", ALL, ids=lambda each: each.name)
+def test_the_answer_is_the_expected_one(scenario: Scenario, site: Site) -> None:
+    assert unexpected(scenario.expect, answered(scenario, site)) == []
+
+
+@pytest.mark.parametrize("scenario", ALL, ids=lambda each: each.name)
+def test_the_answer_is_word_for_word_the_recorded_one(scenario: Scenario, site: Site) -> None:
+    recorded = (scenario.folder / "response.json").read_text(encoding="utf-8")
+    assert written(answered(scenario, site).body) == recorded
+
+
+@pytest.mark.parametrize("scenario", ALL, ids=lambda each: each.name)
+def test_a_scenario_is_well_made(scenario: Scenario) -> None:
+    assert scenario.hook in HOOKS
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", scenario.folder.name)
+    assert scenario.title[0].isupper() or scenario.title[0].isdigit()
+    assert not scenario.title.endswith(".")
+    assert scenario.why.strip()
+    assert scenario.request["hook"] == scenario.hook
+    expect = scenario.expect
+    assert (expect.status == 200) == (expect.rule is not None) == (expect.issue is None)
+    assert (expect.indicator is not None) == (expect.rule not in {None, "none"})
+
+
+def test_every_folder_holds_the_three_files_and_nothing_else() -> None:
+    wanted = {"scenario.toml", "request.json", "response.json"}
+    found = {folder: {file.name for file in folder.iterdir()} for folder in FOLDER.glob("*/*")}
+    assert {str(folder): files for folder, files in found.items() if files != wanted} == {}
+
+
+def test_no_title_and_no_hook_instance_is_used_twice() -> None:
+    for values in (
+        [(each.hook, each.title) for each in ALL],
+        [each.request["hookInstance"] for each in ALL],
+    ):
+        assert [value for value, count in Counter(values).items() if count > 1] == []
+
+
+def test_there_are_enough_scenarios_a_third_of_them_without_a_card() -> None:
+    silent = [each for each in ALL if each.expect.rule == "none"]
+    assert len(ALL) >= AT_LEAST
+    assert len(silent) * 3 >= len(ALL)
+
+
+def test_every_rule_is_seen_on_every_hook_it_speaks_on() -> None:
+    seen = {(each.expect.rule, each.hook) for each in ALL}
+    wanted = {(rule.id, hook) for rule in RULES for hook in rule.indicators}
+    assert wanted - seen == set()
+
+
+def test_every_hook_has_scenarios_in_which_nothing_is_said() -> None:
+    assert {each.hook for each in ALL if each.expect.rule == "none"} == set(HOOKS)
+
+
+def test_a_misspelt_key_of_a_scenario_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "scenario.toml").write_text(
+        'title = "A title"\nas_of = 2026-11-22\nwhy = "x"\n[expect]\nrules = "none"\n'
+    )
+    with pytest.raises(TypeError, match="rules"):
+        read_scenario(tmp_path)
+
+
+def test_titles_that_toml_cannot_read_name_the_place(tmp_path: Path) -> None:
+    (tmp_path / "scenario.toml").write_text('title = "open')
+    with pytest.raises(tomllib.TOMLDecodeError):
+        read_scenario(tmp_path)
+
+
+CARD = {
+    "summary": "Renewal",
+    "indicator": "info",
+    "detail": "Opioid therapy for 91 days\\.",
+    "source": {"topic": {"code": "long-term-therapy-review"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("expect", "faults"),
+    [
+        (Expectation(rule="long-term-therapy-review", indicator="info"), 0),
+        (Expectation(rule="long-term-therapy-review", contains=("91 days.", "RENEWAL")), 0),
+        (Expectation(rule="none"), 1),
+        (Expectation(rule="record-incomplete", indicator="warning"), 2),
+        (Expectation(rule="long-term-therapy-review", contains=("90 days", "taper")), 2),
+        (Expectation(rule="long-term-therapy-review", lacks=("renewal", "91")), 2),
+        (Expectation(rule="long-term-therapy-review", detail_lacks=("renewal", "opioid")), 1),
+        (Expectation(status=412, issue="incomplete"), 2),
+    ],
+)
+def test_a_difference_from_the_expectation_is_found(expect: Expectation, faults: int) -> None:
+    assert len(unexpected(expect, Answered(200, {"cards": [CARD]}))) == faults
+
+
+def test_another_error_than_the_expected_one_is_found() -> None:
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"code": "conflict"}]}
+    expect = Expectation(status=412, issue="incomplete")
+    assert len(unexpected(expect, Answered(412, outcome))) == 1
