@@ -206,14 +206,17 @@ class Settings:
     trace_endpoint: str | None = _setting(
         "OTLP/HTTP address for traces; needs the package's extra 'tracing'.", read=_base_url
     )
-    demo: bool = _setting(
-        "Serve the try-it page and the FHIR endpoint over made-up patients; loopback only.",
-        read=_switch,
-        default=False,
-    )
     demo_patients: Path | None = _setting(
-        "Directory of the made-up patients that the demo serves.", read=Path
+        "Directory of made-up patients: serves a try-it page and a FHIR endpoint over them, in "
+        "development mode only.",
+        read=Path,
     )
+
+    @property
+    def address(self) -> str:
+        """The address clients use: the public one, or that of this process."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -305,8 +308,8 @@ def _unfit_for_production(settings: Settings) -> list[str]:
     faults = []
     if settings.trust_sandbox:
         faults.append("CDS_SERVICE_TRUST_SANDBOX: must not be set together with production")
-    if settings.demo:
-        faults.append("CDS_SERVICE_DEMO: must not be set together with production")
+    if settings.demo_patients:
+        faults.append("CDS_SERVICE_DEMO_PATIENTS: must not be set together with production")
     if not settings.issuers_file:
         faults.append("CDS_SERVICE_ISSUERS_FILE: is needed in production")
     if not (settings.public_url or "").startswith("https://"):

@@ -144,7 +144,7 @@ def test_production_as_it_should_be_is_read() -> None:
     ("name", "value"),
     [
         ("CDS_SERVICE_TRUST_SANDBOX", "true"),
-        ("CDS_SERVICE_DEMO", "true"),
+        ("CDS_SERVICE_DEMO_PATIENTS", "patients"),
         ("CDS_SERVICE_ISSUERS_FILE", ""),
         ("CDS_SERVICE_PUBLIC_URL", "http://cds.example.org"),
         ("CDS_SERVICE_CORS_ORIGINS", "http://localhost:8080"),

@@ -24,6 +24,13 @@ def first_call(base: str) -> str:
                 }
             ]
         },
+        "dosageInstruction": [
+            {
+                "timing": {"repeat": {"frequency": 1, "period": 6, "periodUnit": "h"}},
+                "doseAndRate": [{"doseQuantity": {"value": 1, "unit": "tablet"}}],
+            }
+        ],
+        "dispenseRequest": {"expectedSupplyDuration": {"value": 30, "code": "d"}},
     }
     request = {
         "hook": "order-sign",

@@ -1,0 +1,67 @@
+# Everything a developer runs. `make help` lists it. Python 3.11 or newer is all that is needed.
+
+PYTHON ?= python3
+PORT ?= 8000
+ARGS ?=
+COVERED ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+
+export PIP_ROOT_USER_ACTION := ignore
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format coverage package lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(READY) ## Start the service with made-up patients on this machine (PORT=8000)
+	@CDS_SERVICE_DEMO_PATIENTS=fhir_fixtures/patients $(BIN)/cds-service serve --port $(PORT)
+
+test: $(READY) ## Run the whole test suite; needs no network (ARGS="-k dose")
+	@$(BIN)/python $(COVERED) -m pytest $(ARGS)
+
+check: $(READY) ## Check format, lint, types, knowledge and cards
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/cds-service check
+
+format: $(READY) ## Put the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+coverage: $(READY) ## Report what `make test COVERED="-m coverage run"` left out; the clinical core must have all
+	@$(BIN)/coverage report --skip-covered --sort=cover
+	@$(BIN)/coverage report --include 'cds_service/clinical/*' --fail-under 100
+
+package: $(READY) ## Build the wheel and exercise every step of the Dockerfile (needs the package index)
+	@$(BIN)/python -m pytest -m packaging $(ARGS)
+
+lock: ## Resolve the locked requirements anew (fetches uv into build/)
+	@$(PYTHON) -m venv build/uv
+	@build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@set -e; compile() { build/uv/bin/uv pip compile pyproject.toml --quiet --universal \
+	    --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	    --no-emit-find-links "$$@"; }; \
+	compile --extra postgresql --extra tracing --output-file requirements.lock; \
+	compile --extra postgresql --extra tracing --group dev --output-file requirements-dev.lock; \
+	build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	    --group build --output-file requirements-build.lock
+
+clean: ## Remove what can be made again; the database under var/ stays
+	@rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo 'Python 3.11 or newer is needed; name it: make PYTHON=python3.12 ...' >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo 'Python has no ensurepip here; on Debian: apt install python3-venv' >&2; exit 2; }
+	@echo 'Preparing $(VENV), once ...'
+	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,178 @@
+"""The Flask application over one installation: routes, common headers, errors, and the notes.
+
+Every answer that is no success is an OperationOutcome with a request number.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from cds_service.bootstrap import Installation
+from cds_service.errors import RequestError, Unauthenticated, WrongMethod
+from cds_service.issuers import SANDBOX_ISSUER
+from cds_service.web.audit import AuditFile
+from cds_service.web.cors import Cors
+from cds_service.web.limits import Places, Rates
+from cds_service.web.logs import log_request
+from cds_service.web.metrics import Metrics
+from cds_service.web.notes import CallNote, Span, failure_position
+from cds_service.web.outcomes import FHIR_JSON, error_body, issue_code, outcome_body, plain_text
+from cds_service.web.views import JSON, Door, Views, call_note
+
+_COMMON_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+_LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+
+
+def create_app(
+    parts: Installation,
+    *,
+    door: Door,
+    metrics: Metrics,
+    audit: AuditFile | None = None,
+    span: Span | None = None,
+) -> Flask:
+    """Build the application; `door` says who calls, `span` opens a span of a trace."""
+    settings = parts.settings
+    app = Flask("cds_service", static_folder=None)
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = False
+    views = Views(
+        parts=parts,
+        door=door,
+        metrics=metrics,
+        hook_places=Places(settings.in_flight_limit),
+        feedback_places=Places(settings.feedback_in_flight_limit),
+        rates=None if parts.is_development else Rates(monotonic=time.monotonic),
+        audit=audit,
+    )
+    metrics.watch(
+        "cds_inflight",
+        "Calls worked on.",
+        label="kind",
+        reading=lambda: {"hook": views.hook_places.taken, "feedback": views.feedback_places.taken},
+    )
+    _add_routes(app, views)
+    _take_notes(app, metrics, span)
+    _add_common_headers(app, _cors(parts))
+    _answer_errors(app)
+    if parts.is_development:
+        app.config["TRUSTED_HOSTS"] = _LOOPBACK_HOSTS
+    if settings.proxy_hops:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.proxy_hops, x_proto=0, x_host=0
+        )
+    return app
+
+
+def _add_routes(app: Flask, views: Views) -> None:
+    routes: tuple[tuple[str, str, Callable[..., Response]], ...] = (
+        ("/cds-services", "GET", views.discovery),
+        ("/cds-services/<service_id>", "POST", views.hook_call),
+        ("/cds-services/<service_id>/feedback", "POST", views.feedback),
+        # A discovery address typed with a slash at its end leads clients to two of them.
+        ("/cds-services//<service_id>", "POST", views.hook_call),
+        ("/cds-services//<service_id>/feedback", "POST", views.feedback),
+        ("/livez", "GET", views.livez),
+        ("/readyz", "GET", views.readyz),
+    )
+    for path, method, view in routes:
+        app.add_url_rule(path, path, view, methods=[method], provide_automatic_options=False)
+
+
+def _take_notes(app: Flask, metrics: Metrics, span: Span | None) -> None:
+    """Open a note before each request, and hand it to log and metrics when it is answered."""
+
+    @app.before_request
+    def open_note() -> None:
+        g.note = CallNote(span=span) if span else CallNote()
+        if request.url_rule is not None:
+            g.note.route = request.url_rule.rule
+
+    @app.after_request
+    def close_note(response: Response) -> Response:
+        note = call_note()
+        note.status = response.status_code
+        note.bytes_out = response.content_length or 0
+        metrics.record_request(note)
+        log_request(note)
+        return response
+
+
+def _add_common_headers(app: Flask, cors: Cors) -> None:
+    @app.before_request
+    def answer_preflight() -> Response | None:
+        if request.method != "OPTIONS":
+            return None
+        refusal = request.routing_exception
+        if not isinstance(refusal, MethodNotAllowed):
+            return None
+        response = Response(b"", mimetype=JSON)
+        response.headers["Allow"] = ", ".join(sorted({*(refusal.valid_methods or ()), "OPTIONS"}))
+        response.headers.update(cors.headers(request.headers.get("Origin"), preflight=True))
+        return response
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        for name, value in _COMMON_HEADERS.items():
+            response.headers.setdefault(name, value)
+        for name, value in cors.headers(request.headers.get("Origin")).items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+def _answer_errors(app: Flask) -> None:
+    @app.errorhandler(RequestError)
+    def answer_ours(error: RequestError) -> Response:
+        note = call_note()
+        note.outcome = error.issue_code
+        response = Response(
+            error_body(error, note.number), status=error.status, content_type=FHIR_JSON
+        )
+        if isinstance(error, Unauthenticated):
+            response.headers["WWW-Authenticate"] = "Bearer"
+        if isinstance(error, WrongMethod):
+            response.headers["Allow"] = ", ".join(error.allowed)
+        if error.retry_after_seconds is not None:
+            response.headers["Retry-After"] = str(error.retry_after_seconds)
+        return response
+
+    @app.errorhandler(HTTPException)
+    def answer_http(error: HTTPException) -> Response:
+        response = _outcome(error.code or 500)
+        if isinstance(error, MethodNotAllowed):
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+        return response
+
+    @app.errorhandler(Exception)
+    def answer_failure(error: Exception) -> Response:
+        note = call_note()
+        note.failed_at = failure_position(error)
+        caller = g.get("caller")
+        response = _outcome(500)
+        if caller is not None and caller.issuer.answers_failure_empty and note.hook_instance:
+            note.outcome = "exception-answered-empty"
+            return Response(b'{"cards":[]}', mimetype=JSON)
+        return response
+
+
+def _outcome(status: int) -> Response:
+    note = call_note()
+    note.outcome = issue_code(status)
+    body = outcome_body(code=note.outcome, text=plain_text(status), request_number=note.number)
+    return Response(body, status=status, content_type=FHIR_JSON)
+
+
+def _cors(parts: Installation) -> Cors:
+    settings = parts.settings
+    sandbox = (SANDBOX_ISSUER,) if settings.trust_sandbox else ()
+    return Cors((*settings.cors_origins, *sandbox), opens_loopback=parts.is_development)

@@ -1,0 +1,111 @@
+"""What may be written down of one request; logs, metrics and traces are given nothing else.
+
+No field takes a value out of FHIR data, a token, a URL or an exception's message.
+
+Source: security-reliability.md 2.3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cds_service.web.outcomes import new_request_number
+
+Span = Callable[[str], AbstractContextManager[object]]
+
+_INNERMOST_FRAMES = 6
+
+
+@dataclass(kw_only=True, slots=True)
+class CallNote:
+    """The note of one request, filled in while it is answered.
+
+    `route` is the template of the route, `issuer` a name of ours, `hook_instance` a hash.
+    `outcome` is "cards", "silent", "empty", "feedback", "ok" or the issue code of an error.
+    """
+
+    number: str = field(default_factory=new_request_number)
+    span: Span = nullcontext
+    started: float = field(default_factory=time.perf_counter)
+    route: str = "other"
+    hook: str = "none"
+    service: str | None = None
+    issuer: str = "other"
+    tenant: str | None = None
+    hook_instance: str | None = None
+    status: int = 0
+    outcome: str = "ok"
+    refusal: str | None = None
+    card_count: int = 0
+    rules: tuple[str, ...] = ()
+    step_ms: dict[str, float] = field(default_factory=dict)
+    fhir_calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    bytes_in: int = 0
+    bytes_out: int = 0
+    failed_at: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the request has taken so far."""
+        return time.perf_counter() - self.started
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure a step ("authenticate", "read", "fetch", "evaluate")."""
+        started = time.perf_counter()
+        try:
+            with self.span(name):
+                yield
+        finally:
+            self.step_ms[name] = round((time.perf_counter() - started) * 1000, 3)
+
+    def count_fhir(self, resource_type: str, outcome: str) -> None:
+        """Count one FHIR exchange; called from the threads that fetch."""
+        self.fhir_calls[resource_type, outcome] += 1
+
+    def log_fields(self) -> dict[str, object]:
+        """Return the fields of the log line, without those that say nothing."""
+        fields: dict[str, object] = {
+            "request": self.number,
+            "route": self.route,
+            "hook": self.hook,
+            "service": self.service,
+            "issuer": self.issuer,
+            "tenant": self.tenant,
+            "hook_instance": self.hook_instance,
+            "status": self.status,
+            "outcome": self.outcome,
+            "refusal": self.refusal,
+            "card_count": self.card_count,
+            "rules": self.rules,
+            "ms": round(self.seconds * 1000, 3),
+            "step_ms": self.step_ms,
+            "fhir_calls": {f"{kind} {end}": n for (kind, end), n in self.fhir_calls.items()},
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "failed_at": self.failed_at,
+        }
+        return {name: value for name, value in fields.items() if value not in (None, {}, ())}
+
+
+def hashed(text: str) -> str:
+    """Return a short hash that stands for an identifier in a log.
+
+    >>> hashed("9b2b0e5c-2a2c-4f6c-8f39-8b2f2f6ce3b9")
+    'b81d8e3a2a8f1aa6'
+    """
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def failure_position(error: BaseException) -> str:
+    """Name the class of an exception and where it came from; its message may hold patient data."""
+    frames = traceback.extract_tb(error.__traceback__)[-_INNERMOST_FRAMES:]
+    places = (f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {' < '.join(places)}"

@@ -1,0 +1,255 @@
+"""The addresses of the service: what each asks of the parts, and what it answers.
+
+Headers common to all answers, errors, and what is written down of a request are in `app`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, cast
+
+import orjson
+from flask import Response, g, request
+
+from cds_service.bootstrap import Installation
+from cds_service.clinical.rules import Recommendation
+from cds_service.decision_support import Advice, advise
+from cds_service.errors import Unauthenticated, UnknownResource
+from cds_service.feedback import read_feedback
+from cds_service.fhir.client import FhirAccess, Refusal
+from cds_service.hooks.catalogue import Service, discovery
+from cds_service.hooks.protocol import HookRequest, read_request
+from cds_service.store.cards import CardShown, record_cards
+from cds_service.store.feedback import record_feedback
+from cds_service.web.audit import AuditedCall, AuditFile
+from cds_service.web.body import read_bytes, read_object, require_json
+from cds_service.web.limits import Places, Rates
+from cds_service.web.metrics import Metrics
+from cds_service.web.notes import CallNote, hashed
+from cds_service.web.trust import Caller
+
+JSON = "application/json"
+_FEEDBACK_LIMIT_BYTES = 1024 * 1024
+_COMMENT_CHARACTERS = 2_000
+_REFUSALS_PER_SECOND = 1.0
+_REFUSALS_AT_ONCE = 60
+
+Card = Mapping[str, object]
+
+
+class Door(Protocol):
+    """Whoever says who calls; raises Unauthenticated or Forbidden."""
+
+    def caller(self, authorization: str | None, *, path: str) -> Caller: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """The views over one installation. `rates` None: development, where nobody is counted."""
+
+    parts: Installation
+    door: Door
+    metrics: Metrics
+    hook_places: Places
+    feedback_places: Places
+    rates: Rates | None
+    audit: AuditFile | None
+
+    def discovery(self) -> Response:
+        """Answer GET /cds-services; a token is not asked for, unless the site wants that."""
+        if self.parts.settings.authenticate_discovery:
+            self._caller("discovery")
+        return Response(self._discovery_body, mimetype=JSON)
+
+    def hook_call(self, service_id: str) -> Response:
+        """Answer POST /cds-services/{id}."""
+        service = self._service(service_id)
+        note = call_note()
+        note.hook, note.service = service.hook, service.id
+        with self.hook_places.one():
+            with note.step("authenticate"):
+                caller = self._caller("hook")
+            with note.step("read"):
+                body = self._body(self.parts.settings.body_limit_bytes)
+                hook_request = read_request(body, service)
+            note.hook_instance = hashed(hook_request.hook_instance)
+            advice: Advice | None = None
+            try:
+                advice = self._advice(hook_request, service, caller)
+            finally:
+                self._audit_call(hook_request, caller, advice)
+        return Response(
+            orjson.dumps({"cards": self._kept(advice, hook_request, caller)}), mimetype=JSON
+        )
+
+    def feedback(self, service_id: str) -> Response:
+        """Answer POST /cds-services/{id}/feedback; 200 only once all of it is committed."""
+        service = self._service(service_id)
+        note = call_note()
+        note.hook, note.service = service.hook, service.id
+        with self.feedback_places.one():
+            caller = self._caller("feedback")
+            entries = read_feedback(self._body(_FEEDBACK_LIMIT_BYTES))
+            recorded = record_feedback(
+                self.parts.store.engine,
+                entries,
+                issuer=caller.issuer.name,
+                service_id=service.id,
+                received_at=self.parts.now(),
+                comment_characters=_COMMENT_CHARACTERS if self.parts.settings.keep_comments else 0,
+            )
+        for rule_id, outcome in recorded.new:
+            self.metrics.record_feedback(rule_id, outcome)
+        note.outcome = "feedback"
+        return Response(b"{}", mimetype=JSON)
+
+    def livez(self) -> Response:
+        """Answer GET /livez: the process answers, which is all that it says."""
+        return Response(b'{"status":"alive"}', mimetype=JSON)
+
+    def readyz(self) -> Response:
+        """Answer GET /readyz: rules are loaded. Neither EHR nor database is looked at."""
+        version = self.parts.site.knowledge.version
+        return Response(orjson.dumps({"status": "ready", "knowledge": version}), mimetype=JSON)
+
+    @cached_property
+    def _discovery_body(self) -> bytes:
+        return orjson.dumps(discovery(self.parts.catalogue))
+
+    @cached_property
+    def _services(self) -> Mapping[str, Service]:
+        return {service.id: service for service in self.parts.catalogue}
+
+    def _service(self, service_id: str) -> Service:
+        service = self._services.get(service_id)
+        if service is None:
+            raise UnknownResource("There is no such service; see /cds-services.")
+        return service
+
+    def _caller(self, kind: str) -> Caller:
+        try:
+            caller = self.door.caller(request.headers.get("Authorization"), path=request.path)
+        except Unauthenticated as refusal:
+            self._count_refusal(refusal)
+            raise
+        note = call_note()
+        note.issuer, note.tenant = caller.issuer.name, caller.tenant
+        g.caller = caller
+        settings = self.parts.settings
+        if self.rates is not None:
+            self.rates.take(
+                f"{kind} {caller.issuer.name}",
+                per_second=caller.issuer.rate_per_second or settings.rate_per_second,
+                burst=caller.issuer.rate_burst or settings.rate_burst,
+            )
+        return caller
+
+    def _count_refusal(self, refusal: Unauthenticated) -> None:
+        """Slow down an address that keeps sending what is refused."""
+        call_note().refusal = refusal.refusal
+        if self.rates is not None:
+            self.rates.take(
+                f"address {request.remote_addr}",
+                per_second=_REFUSALS_PER_SECOND,
+                burst=_REFUSALS_AT_ONCE,
+            )
+
+    def _body(self, limit_bytes: int) -> dict[str, object]:
+        require_json(
+            content_type=request.headers.get("Content-Type"),
+            content_encoding=request.headers.get("Content-Encoding"),
+        )
+        body = read_bytes(
+            request.environ["wsgi.input"],
+            declared_length=request.content_length,
+            limit_bytes=limit_bytes,
+        )
+        call_note().bytes_in = len(body)
+        return read_object(body)
+
+    def _advice(self, hook_request: HookRequest, service: Service, caller: Caller) -> Advice:
+        return advise(
+            hook_request,
+            service,
+            site=self.parts.site,
+            fhir=self._fhir(hook_request, caller),
+            as_of=self.parts.today(),
+            use_labelled=caller.issuer.use_labelled,
+            key_map=caller.issuer.prefetch_keys,
+            step=call_note().step,
+        )
+
+    def _fhir(self, hook_request: HookRequest, caller: Caller) -> FhirAccess | Refusal:
+        note, issuer = call_note(), caller.issuer
+
+        def observe(resource_type: str, outcome: str, seconds: float) -> None:
+            note.count_fhir(resource_type, outcome)
+            self.metrics.record_fhir(issuer.name, resource_type, outcome, seconds)
+
+        return self.parts.fhir.access(
+            hook_request.fhir_server,
+            hook_request.access_token,
+            may_call=lambda base: issuer.may_call(base, tenant=caller.tenant),
+            observe=observe,
+        )
+
+    def _kept(self, advice: Advice, hook_request: HookRequest, caller: Caller) -> list[Card]:
+        """Note and journal the cards, and return those that are to be seen."""
+        note, issuer = call_note(), caller.issuer
+        pairs = tuple(zip(advice.cards, advice.recommendations, strict=True))
+        seen = [card for card, rule in pairs if not issuer.is_silent(rule.rule_id)]
+        note.rules = tuple(rule.rule_id for _, rule in pairs)
+        note.card_count = len(seen)
+        note.outcome = "cards" if seen else "silent" if pairs else "empty"
+        if pairs:
+            record_cards(
+                (self._ledger_entry(card, rule, hook_request, caller) for card, rule in pairs),
+                writer=self.parts.store.writer,
+            )
+        return seen
+
+    def _ledger_entry(
+        self, card: Card, rule: Recommendation, hook_request: HookRequest, caller: Caller
+    ) -> CardShown:
+        suggestions = cast("list[Mapping[str, str]]", card.get("suggestions", []))
+        return CardShown(
+            issuer=caller.issuer.name,
+            card_uuid=str(card["uuid"]),
+            service_id=hook_request.service_id,
+            hook=hook_request.hook,
+            rule_id=rule.rule_id,
+            knowledge_version=self.parts.site.knowledge.version,
+            shown_at=self.parts.now(),
+            tenant=caller.tenant,
+            user_reference=hook_request.user.reference if hook_request.user else None,
+            is_silent=caller.issuer.is_silent(rule.rule_id),
+            suggestions={each["uuid"]: each["label"] for each in suggestions},
+        )
+
+    def _audit_call(self, hook_request: HookRequest, caller: Caller, advice: Advice | None) -> None:
+        if self.audit is None:
+            return
+        found = advice or Advice()
+        pairs = zip(found.cards, found.recommendations, strict=True)
+        self.audit.write(
+            AuditedCall(
+                recorded=self.parts.now(),
+                request_number=call_note().number,
+                hook=hook_request.hook,
+                issuer=caller.issuer.name,
+                tenant=caller.tenant,
+                user_reference=hook_request.user.reference if hook_request.user else None,
+                patient_id=hook_request.patient_id,
+                succeeded=advice is not None,
+                resources_read=found.resources_read,
+                cards=tuple((str(card["uuid"]), rule.rule_id) for card, rule in pairs),
+                knowledge=self.parts.site.knowledge.version,
+            )
+        )
+
+
+def call_note() -> CallNote:
+    """Return the note of the request being answered."""
+    return cast(CallNote, g.note)
