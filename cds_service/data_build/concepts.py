@@ -21,7 +21,10 @@ _NUMBER = re.compile(
     r"(?:numeric|T-score) (?P<sign>>=|<=) (?P<bound>\d+)"
     r"(?: \(range (?P<lowest>\d+)-(?P<highest>\d+)(?:; [^)]*)?\))?"
 )
-_ANSWER = re.compile(r"(?:LOINC answer )?(?P<code>LA\d+-\d)(?: [^()]+?)?(?: \([^)]*\))?")
+_ANSWER = re.compile(
+    r"(?:LOINC answer )?(?P<code>LA\d+-\d)"
+    r"(?: (?:(?!LA\d|AND )[^()])+?)?(?: \([^)]*\))?"
+)
 _EXCEPT_ANSWER = re.compile(r"any answer other than (?P<code>LA\d+-\d) [^,]+, or item score > 0")
 _WITHOUT_VALUE = ("panel: no value", "none verified")
 _TWO_ENCOUNTERS = "with >=2 encounters coded"

@@ -34,12 +34,12 @@ def load_knowledge(directory: Path | None = None) -> Knowledge:
     manifest = read_manifest(directory)
     faults = list(integrity_faults(directory, manifest))
     knowledge = _read(directory, manifest, faults)
-    if knowledge is None or faults:
+    if faults:
         raise KnowledgeError(tuple(faults))
     return knowledge
 
 
-def _read(directory: Path, manifest: Manifest, faults: list[str]) -> Knowledge | None:
+def _read(directory: Path, manifest: Manifest, faults: list[str]) -> Knowledge:
     """Read every file of the directory, cross-check, and add what is wrong to `faults`."""
 
     def rows(
@@ -51,8 +51,6 @@ def _read(directory: Path, manifest: Manifest, faults: list[str]) -> Knowledge |
     names = read_names(directory, faults)
     categories = rows("categories.csv", tables.category, lambda row: row)
     factors = rows("mme-factors.csv", tables.mme_factor, lambda f: (f.ingredient, f.release_form))
-    if thresholds is None:
-        return None
     knowledge = Knowledge(
         version=manifest.version,
         digest=manifest.digest,

@@ -91,7 +91,7 @@ class Cells:
         return value
 
     def number(self, column: str) -> Decimal | None:
-        """Return the finite, non-negative number, None for an empty cell."""
+        """Return the finite, non-negative number; None for an empty cell, or one at fault."""
         if not self.cells[column]:
             return None
         try:
@@ -100,7 +100,7 @@ class Cells:
             value = Decimal("NaN")
         if not value.is_finite() or value < 0:
             self.fault(column, "not a number of zero or more")
-            return Decimal(0)
+            return None
         return value
 
     def one_of(self, column: str, allowed: Iterable[str]) -> Any:

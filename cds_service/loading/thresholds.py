@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ THRESHOLDS = "thresholds.toml"
 
 def read_thresholds(
     directory: Path, faults: list[str]
-) -> tuple[Thresholds | None, tuple[ThresholdNote, ...]]:
-    """Read the thresholds; None with a fault for each that is missing, unknown or unusable."""
+) -> tuple[Thresholds, tuple[ThresholdNote, ...]]:
+    """Read the thresholds; one that is missing or unusable is a fault, with zero in its place."""
     document = read_toml(directory, THRESHOLDS, faults)
     fields = Thresholds.__annotations__
     for name in sorted(document.keys() ^ fields.keys()):
@@ -26,9 +25,7 @@ def read_thresholds(
         for name in fields
         if name in document and (note := _note(name, document[name], faults))
     )
-    if len(notes) != len(fields):
-        return None, notes
-    values: Mapping[str, Any] = {note.name: note.value for note in notes}
+    values: dict[str, Any] = dict.fromkeys(fields, 0) | {note.name: note.value for note in notes}
     return Thresholds(**values), notes
 
 
