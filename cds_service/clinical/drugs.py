@@ -134,17 +134,23 @@ def _from_products(products: tuple[OpioidProduct, ...]) -> RecognisedOpioid:
     """Take the counted products, if any; where they disagree on the use, leave it open."""
     counted = tuple(product for product in products if product.use != "not-counted") or products
     first = counted[0]
-    agree = all(
-        (product.ingredient, product.strength, product.strength_unit, product.release_form)
-        == (first.ingredient, first.strength, first.strength_unit, first.release_form)
-        for product in counted
-    )
+    agree = len({_dose_basis(product) for product in counted}) == 1
     return RecognisedOpioid(
         by="product",
         ingredient=first.ingredient,
         use=first.use if len({product.use for product in counted}) == 1 else "analgesic-or-oud",
         not_counted_reason=first.not_counted_reason,
         product=first if agree else None,
+    )
+
+
+def _dose_basis(product: OpioidProduct) -> tuple[object, ...]:
+    return (
+        product.ingredient,
+        product.strength,
+        product.strength_unit,
+        product.release_form,
+        product.is_combination,
     )
 
 
