@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from cds_service.loading import load_knowledge
 
 from cds_service.clinical.knowledge import Knowledge
+from cds_service.loading import load_knowledge
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,12 @@ from __future__ import annotations
 import sys
 
 from cds_service.decision_support import Site
-from cds_service.loading import load_knowledge
 from tests.scenarios import Scenario, answered, scenario_site, scenarios, unexpected, written
 
 
 def main(names: list[str]) -> int:
     """Record the named scenarios, or all; return 1 if any was refused."""
-    site = scenario_site(load_knowledge())
+    site = scenario_site()
     chosen = [each for each in scenarios() if not names or each.name in names]
     return max([_record(each, site) for each in chosen], default=1)
 

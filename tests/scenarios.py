@@ -12,17 +12,17 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
-from cds_service.clinical.knowledge import Knowledge
+from cds_service.bootstrap import load_site
 from cds_service.decision_support import Site, advise
 from cds_service.errors import RequestError
 from cds_service.fhir.client import FhirAccess, Refusal
-from cds_service.hooks.card_files import load_cards
 from cds_service.hooks.catalogue import services
 from cds_service.hooks.protocol import read_request
+from cds_service.settings import Settings
 from cds_service.web.outcomes import error_body
 
 FOLDER = Path(__file__).parents[1] / "fhir_fixtures" / "scenarios"
@@ -119,10 +119,10 @@ def scenarios() -> list[Scenario]:
     return [read_scenario(file.parent) for file in sorted(FOLDER.glob("*/*/scenario.toml"))]
 
 
-def scenario_site(knowledge: Knowledge) -> Site:
-    """Return a site with the packaged knowledge and cards, in Coordinated Universal Time."""
-    deck = load_cards(knowledge=knowledge, public_url="https://cds.example.org")
-    return Site(knowledge=knowledge, deck=deck, time_zone=ZoneInfo("UTC"))
+@cache
+def scenario_site() -> Site:
+    """Return the site the answers are recorded for: packaged knowledge and cards, a public URL."""
+    return load_site(Settings(public_url="https://cds.example.org"))
 
 
 def answered(

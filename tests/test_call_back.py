@@ -39,8 +39,8 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def site(knowledge: Knowledge) -> Site:
-    return scenario_site(knowledge)
+def site() -> Site:
+    return scenario_site()
 
 
 @pytest.fixture(scope="module", params=[500, 2], ids=["one page", "pages of two"])

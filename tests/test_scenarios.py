@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.rules import RULES
 from cds_service.decision_support import Site
 from tests.scenarios import (
@@ -31,8 +30,8 @@ AT_LEAST = 90
 
 
 @pytest.fixture(scope="module")
-def site(knowledge: Knowledge) -> Site:
-    return scenario_site(knowledge)
+def site() -> Site:
+    return scenario_site()
 
 
 @pytest.mark.parametrize("scenario", ALL, ids=lambda each: each.name)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from cds_service.clinical.knowledge import Knowledge
 from cds_service.decision_support import Site
 from cds_service.hooks.catalogue import services
 from cds_service.web.demo.fixture_records import REFERENCE_DAY, fixture_resources
@@ -52,8 +51,8 @@ STORIES: Mapping[str, tuple[str | None, str | None]] = {
 
 
 @pytest.fixture(scope="module")
-def site(knowledge: Knowledge) -> Site:
-    return scenario_site(knowledge)
+def site() -> Site:
+    return scenario_site()
 
 
 def records_on(today: date) -> dict[str, dict[str, list[Any]]]:
