@@ -1,0 +1,150 @@
+"""What must hold of a deck of cards as a whole; each check returns its faults in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+
+from cds_service.clinical.knowledge import Knowledge
+from cds_service.hooks.cards import CardDeck, CardTemplate, Sentence
+from cds_service.hooks.facts import CONDITIONS, FACTS
+from cds_service.hooks.suggestions import Offer, draft_resource
+
+SUMMARY_SHORTER_THAN = 140
+"""Source: CDS Hooks 3.0.0, card attribute `summary`."""
+
+MANDATORY = (
+    "Do not stop or rapidly reduce",
+    "has been associated with suicide and all-cause mortality",
+    "not to blame",
+    "Expert essay (Sullivan & Ballantyne 2021), not a guideline",
+    "reports what is recorded",
+    "{{ unknown }}",
+    "{{ knowledge_version }}",
+)
+"""Texts that every card says whatever the record holds. Source: clinical.md section 8."""
+
+_TAPERING = re.compile(r"taper|reduc|lower|decreas", re.IGNORECASE)
+
+
+def card_faults(deck: CardDeck) -> Iterator[str]:
+    """Yield what is missing from, or too long in, a card."""
+    for card in deck.cards.values():
+        yield from _summary_faults(card)
+        said = "\n".join(_always_said(card))
+        for text in MANDATORY:
+            if text not in said:
+                yield f"{card.rule_id}.toml: detail: must always say {text!r}"
+        for sentence in (one for part in card.detail for one in part.sentences):
+            if _TAPERING.search(sentence.text.source) and not _is_guarded(sentence):
+                yield (
+                    f"{card.rule_id}.toml: detail: a sentence about tapering is said only "
+                    'when = "may_speak_of_taper"'
+                )
+
+
+def number_faults(deck: CardDeck, citations: Iterable[str]) -> Iterator[str]:
+    """Yield the texts that hold a number of their own: numbers come from record and data."""
+    longest_first = sorted(citations, key=len, reverse=True)
+    for where, text in texts(deck):
+        bare = re.sub(r"{{.*?}}", "", text)
+        for citation in longest_first:
+            bare = bare.replace(citation, "")
+        if re.search(r"\d", bare) and not where.startswith("suggestions.toml"):
+            yield f"{where}: {text!r} holds a number; use a value, or list it under citations"
+
+
+def word_faults(deck: CardDeck, knowledge: Knowledge, never: Mapping[str, str]) -> Iterator[str]:
+    """Yield the texts that say what no card says, ingredients' names among them."""
+    ingredients = (
+        (f"opioid-ingredients.csv: {row.name}", row.phrase)
+        for row in knowledge.ingredients.values()
+    )
+    for where, text in (*texts(deck), *ingredients):
+        for word, why in forbidden(text, never):
+            yield f"{where}: {text!r} says {word!r}: {why}"
+
+
+def forbidden(text: str, never: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the forbidden beginnings of words found in the text, with the reason for each."""
+    for word, why in never.items():
+        start = r"\b" if word[0].isalnum() else ""
+        if re.search(start + re.escape(word), text, re.IGNORECASE):
+            yield word, why
+
+
+def resource_faults(offers: Iterable[Offer]) -> Iterator[str]:
+    """Yield the offers whose resource is not valid FHIR R4."""
+    # Takes 0.15 s and 25 MB, so only where cards are loaded.
+    from fhir.resources.R4B.medicationrequest import MedicationRequest
+    from fhir.resources.R4B.servicerequest import ServiceRequest
+
+    models: dict[str, type[MedicationRequest | ServiceRequest]] = {
+        "MedicationRequest": MedicationRequest,
+        "ServiceRequest": ServiceRequest,
+    }
+    for offer in offers:
+        draft = draft_resource(
+            offer,
+            day=date(2026, 1, 1),
+            patient_id="p",
+            encounter_id="e",
+            requester="Practitioner/u",
+        )
+        try:
+            models[offer.resource_type].model_validate(draft)
+        except (KeyError, ValueError) as error:
+            yield f"suggestions.toml: {offer.id}: is no valid R4 resource: {error}"
+
+
+def texts(deck: CardDeck) -> Iterator[tuple[str, str]]:
+    """Yield every text that can appear on a card, with its place."""
+    for card in deck.cards.values():
+        where = f"{card.rule_id}.toml"
+        yield where, card.topic
+        for sentence in card.summaries:
+            yield where, sentence.text.source
+        for paragraph in card.detail:
+            yield where, paragraph.heading or ""
+            for sentence in paragraph.sentences:
+                yield where, sentence.text.source
+    for phrase in deck.phrases.every_text():
+        yield "phrases.toml", phrase
+    for reason in deck.override_reasons:
+        yield "override-reasons.toml", reason.display
+    for link in deck.links:
+        yield "shared.toml", link.label
+    yield "shared.toml", deck.source_label
+    yield "shared.toml", deck.explanation_label
+    for offer in deck.offers:
+        yield f"suggestions.toml: {offer.id}", offer.label
+        yield f"suggestions.toml: {offer.id}", offer.display or ""
+
+
+def _summary_faults(card: CardTemplate) -> Iterator[str]:
+    where = f"{card.rule_id}.toml: summary"
+    for sentence in card.summaries:
+        widest = {name: FACTS[name].widest for name in sentence.text.names}
+        wide = {name: value for name, value in widest.items() if value is not None}
+        for name in sorted(widest.keys() - wide.keys()):
+            yield f"{where}: the value {name!r} is too long for a summary"
+        if wide.keys() == widest.keys():
+            length = len(sentence.text.filled(wide))
+            if length >= SUMMARY_SHORTER_THAN:
+                yield f"{where}: may reach {length} characters, {SUMMARY_SHORTER_THAN - 1} fit"
+    for last in card.summaries[-1:]:
+        if last.when is None and all(FACTS[name].is_always_known for name in last.text.names):
+            continue
+        yield f"{where}: the last one must hold always, whatever is known"
+
+
+def _always_said(card: CardTemplate) -> Iterator[str]:
+    for paragraph in card.detail:
+        if paragraph.when is None:
+            yield paragraph.heading or ""
+            yield from (one.text.source for one in paragraph.sentences if one.when is None)
+
+
+def _is_guarded(sentence: Sentence) -> bool:
+    return sentence.when is CONDITIONS["may_speak_of_taper"]

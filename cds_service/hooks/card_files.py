@@ -1,0 +1,222 @@
+"""Reading `cards/`: the files become a `CardDeck`, or every fault in them is told, file and key.
+
+A slip of the pen must never reach a clinician: whatever a text asks for must exist, whatever a rule
+or the code tables can bring up must have words, and no text may say what cards never say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from cds_service.clinical.knowledge import Knowledge
+from cds_service.clinical.rules import RULES
+from cds_service.errors import KnowledgeError
+from cds_service.hooks.card_checks import (
+    card_faults,
+    number_faults,
+    resource_faults,
+    word_faults,
+)
+from cds_service.hooks.cards import (
+    CardDeck,
+    CardTemplate,
+    Link,
+    OverrideReason,
+    Paragraph,
+    Sentence,
+)
+from cds_service.hooks.facts import CONDITIONS, FACTS, Condition
+from cds_service.hooks.phrases import read_phrases
+from cds_service.hooks.sheets import Sheet
+from cds_service.hooks.suggestion_file import read_offers
+from cds_service.hooks.suggestions import Offer
+from cds_service.hooks.wording import markdown_text, plain_text
+
+SHARED_FILES = ("shared", "phrases", "override-reasons", "suggestions", "never")
+
+
+def load_cards(directory: Path | None = None, *, knowledge: Knowledge, public_url: str) -> CardDeck:
+    """Load the cards of `directory`, by default those of the package.
+
+    `public_url` is the address of this service as clients reach it, without a slash at its end.
+    Raises KnowledgeError with every fault found.
+    """
+    directory = directory or packaged_cards()
+    faults: list[str] = []
+    deck = _deck(directory, knowledge, public_url.rstrip("/"), faults)
+    if faults:
+        raise KnowledgeError(tuple(faults))
+    return deck
+
+
+def packaged_cards() -> Path:
+    """Return the directory of the cards: inside the wheel, else beside the package."""
+    package = Path(__file__).parents[1]
+    inside = package / "cards"
+    return inside if inside.is_dir() else package.parent / "cards"
+
+
+def _deck(directory: Path, knowledge: Knowledge, public_url: str, faults: list[str]) -> CardDeck:
+    sheets = {name: Sheet.of_file(directory / f"{name}.toml", faults) for name in SHARED_FILES}
+    shared, reasons = sheets["shared"], sheets["override-reasons"]
+    source = shared.sheet("source")
+    offers, stand_ins = read_offers(sheets["suggestions"], knowledge)
+    paragraphs = _paragraphs(shared.sheet("paragraphs"))
+    citations = shared.words("citations")
+    deck = CardDeck(
+        public_url=public_url,
+        digest=_digest(directory),
+        source_label=source.word("label"),
+        topic_system=source.word("topics"),
+        explanation_label=shared.word("explanation_label"),
+        links=tuple(_links(shared)),
+        override_system=reasons.word("system"),
+        override_standard_system=reasons.word("standard_system"),
+        override_reasons=tuple(_override_reasons(reasons)),
+        phrases=read_phrases(sheets["phrases"], knowledge),
+        cards=_cards(directory, paragraphs, offers, faults),
+        offers=(*offers.values(), *stand_ins),
+    )
+    never = _never(sheets["never"])
+    for sheet in (source, shared, reasons):
+        sheet.close()
+    faults += card_faults(deck)
+    faults += number_faults(deck, citations)
+    faults += word_faults(deck, knowledge, never)
+    faults += resource_faults(deck.offers)
+    return deck
+
+
+def _digest(directory: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(directory.glob("*.toml")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _cards(
+    directory: Path,
+    paragraphs: Mapping[str, Paragraph],
+    offers: Mapping[str, Offer],
+    faults: list[str],
+) -> Mapping[str, CardTemplate]:
+    """Read one card for each rule; a card of no rule is a fault as well."""
+    found = {path.stem: path for path in sorted(directory.glob("*.toml"))}
+    rules = [rule.id for rule in RULES]
+    faults += [f"{name}.toml: is missing" for name in rules if name not in found]
+    faults += [
+        f"{name}.toml: there is no such rule"
+        for name in found
+        if name not in rules and name not in SHARED_FILES
+    ]
+    return {
+        name: _card(name, Sheet.of_file(found[name], faults), paragraphs, offers)
+        for name in rules
+        if name in found
+    }
+
+
+def _card(
+    rule_id: str, sheet: Sheet, paragraphs: Mapping[str, Paragraph], offers: Mapping[str, Offer]
+) -> CardTemplate:
+    chosen = []
+    for name in sheet.words("suggestions"):
+        if name in offers:
+            chosen.append(offers[name])
+        else:
+            sheet.fault("suggestions", f"there is no suggestion {name!r} to name here")
+    card = CardTemplate(
+        rule_id=rule_id,
+        topic=sheet.word("topic"),
+        summaries=_sentences(sheet, "summary", is_markdown=False),
+        detail=tuple(_detail_part(part, paragraphs) for part in sheet.sheets("detail")),
+        offers=tuple(chosen),
+    )
+    sheet.close()
+    return card
+
+
+def _detail_part(sheet: Sheet, paragraphs: Mapping[str, Paragraph]) -> Paragraph:
+    """Read a paragraph, or find the shared one that is named."""
+    if not sheet.has("paragraph"):
+        return _paragraph(sheet)
+    name = sheet.choice("paragraph", paragraphs)
+    shared = paragraphs.get(name or "", Paragraph(heading=None, sentences=()))
+    when = _condition(sheet)
+    sheet.close()
+    return shared if when is None else replace(shared, when=when)
+
+
+def _paragraphs(sheet: Sheet) -> Mapping[str, Paragraph]:
+    return {name: _paragraph(sheet.sheet(name)) for name in sheet.names()}
+
+
+def _paragraph(sheet: Sheet) -> Paragraph:
+    paragraph = Paragraph(
+        heading=sheet.optional_word("heading"),
+        sentences=_sentences(sheet, "sentences", is_markdown=True),
+        when=_condition(sheet),
+    )
+    sheet.close()
+    return paragraph
+
+
+def _sentences(sheet: Sheet, key: str, *, is_markdown: bool) -> tuple[Sentence, ...]:
+    """Read a list of texts, each bare or as a table with `text` and `when`."""
+    sentences = []
+    for number, item in enumerate(sheet.items(key), start=1):
+        table = item if isinstance(item, dict) else {"text": item}
+        part = Sheet(table, where=f"{sheet.where}: {key} {number}", faults=sheet.faults)
+        text = part.text("text", markdown_text if is_markdown else plain_text)
+        unknown = sorted(text.names - FACTS.keys())
+        for name in unknown:
+            part.fault("text", f"there is no value {name!r}; known are {', '.join(FACTS)}")
+        when = _condition(part)
+        if not unknown:
+            sentences.append(Sentence(text=text, when=when))
+        part.close()
+    return tuple(sentences)
+
+
+def _condition(sheet: Sheet) -> Condition | None:
+    return CONDITIONS.get(sheet.choice("when", CONDITIONS) or "")
+
+
+def _links(sheet: Sheet) -> list[Link]:
+    links = []
+    for part in sheet.sheets("links"):
+        link = Link(label=part.word("label"), url=part.word("url"))
+        if not link.url.startswith("https://"):
+            part.fault("url", "must begin with https://")
+        links.append(link)
+        part.close()
+    return links
+
+
+def _override_reasons(sheet: Sheet) -> list[OverrideReason]:
+    reasons: list[OverrideReason] = []
+    for part in sheet.sheets("reason"):
+        reason = OverrideReason(
+            code=part.word("code"),
+            display=part.word("display"),
+            standard_code=part.word("standard"),
+        )
+        if any(reason.code == other.code for other in reasons):
+            part.fault("code", f"{reason.code!r} is there twice")
+        reasons.append(reason)
+        part.close()
+    return reasons
+
+
+def _never(sheet: Sheet) -> Mapping[str, str]:
+    """Return each forbidden text with the reason why."""
+    never = {}
+    for part in sheet.sheets("never"):
+        why = part.word("why")
+        never.update(dict.fromkeys(part.words("texts"), why))
+        part.close()
+    sheet.close()
+    return never

@@ -1,0 +1,153 @@
+"""What a card offers to add to the orders: one draft resource each, never a change of an order.
+
+The offers are data (`cards/suggestions.toml`); here it is decided which of them a patient still
+lacks and what the resource looks like. `fhir.resources` judges it when cards are loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from cds_service.clinical.assessment import Assessment
+from cds_service.clinical.calendar import months_before
+from cds_service.clinical.evidence import ANSWERED
+from cds_service.clinical.terminology import Coding, coding
+from cds_service.hooks.facts import Condition
+from cds_service.hooks.protocol import HookRequest, JsonObject
+
+ResourceType = Literal["MedicationRequest", "ServiceRequest"]
+
+_STILL_OPEN = frozenset(
+    {"draft", "active", "on-hold", "planned", "preparation", "arrived", "triaged", "in-progress"}
+)
+_NAMEABLE = frozenset({"none", "LIVARG"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offer:
+    """One thing that can be offered.
+
+    `coding` None: the resource says what it is in words only. `met_by` are all codings that make
+    the offer needless, its own included. A stand-in takes the place of the offer when all that is
+    recorded lies in its `domains` and may be named in an order.
+    """
+
+    id: str
+    label: str
+    resource_type: ResourceType
+    coding: Coding | None = None
+    display: str | None = None
+    met_by: frozenset[Coding] = frozenset()
+    when: Condition | None = None
+    is_screen: bool = False
+    due_in_weeks: int | None = None
+    domains: frozenset[str] = frozenset()
+    stand_ins: tuple[Offer, ...] = ()
+
+
+def offers_for(
+    wanted: Iterable[Offer], *, assessment: Assessment, request: HookRequest
+) -> tuple[Offer, ...]:
+    """Return those of the `wanted` offers that this patient lacks, stand-ins put in place."""
+    at_hand = _ordered(assessment, request) | _answered(assessment)
+    screens_are_known = "Observation" in assessment.record.lists_read
+    offers = (_matched(offer, assessment) for offer in wanted)
+    return tuple(
+        offer
+        for offer in offers
+        if (offer.when is None or offer.when(assessment))
+        and not offer.met_by & at_hand
+        and (screens_are_known or not offer.is_screen)
+    )
+
+
+def draft_resource(
+    offer: Offer,
+    *,
+    day: date,
+    patient_id: str,
+    encounter_id: str | None,
+    requester: str | None,
+) -> dict[str, object]:
+    """Return the draft FHIR R4 resource of an offer made on `day`.
+
+    The intent is "order" because it becomes one of the user's draft orders, which mean nothing
+    until they are signed. A MedicationRequest names its drug by code and display only: the CDS
+    Hooks Sandbox would put a drug that has `text` as well in place of the one being ordered.
+    """
+    is_drug = offer.resource_type == "MedicationRequest"
+    concept: dict[str, object] = {} if is_drug else {"text": offer.label}
+    if offer.coding is not None:
+        code = {"system": offer.coding.system, "code": offer.coding.code}
+        concept["coding"] = [code | ({"display": offer.display} if offer.display else {})]
+    draft: dict[str, object] = {
+        "resourceType": offer.resource_type,
+        "status": "draft",
+        "intent": "order",
+        "medicationCodeableConcept" if is_drug else "code": concept,
+        "subject": {"reference": f"Patient/{patient_id}"},
+    }
+    if encounter_id is not None:
+        draft["encounter"] = {"reference": f"Encounter/{encounter_id}"}
+    if requester is not None:
+        draft["requester"] = {"reference": requester}
+    if offer.due_in_weeks is not None:
+        draft["occurrenceDateTime"] = (day + timedelta(weeks=offer.due_in_weeks)).isoformat()
+    return draft
+
+
+def _matched(offer: Offer, assessment: Assessment) -> Offer:
+    """Return the stand-in whose domains hold all evidence, or the offer itself.
+
+    One piece of evidence that an order form may not name, and the general offer stays: it must not
+    be told by its wording what is on file.
+    """
+    evidence = [item for item in assessment.social_pain.evidence if item.counts]
+    evidence = [item for item in evidence if item.strength != "context"]
+    if evidence and all(item.sensitivity in _NAMEABLE for item in evidence):
+        domains = {item.domain for item in evidence}
+        return next((one for one in offer.stand_ins if domains <= one.domains), offer)
+    return offer
+
+
+def _ordered(assessment: Assessment, request: HookRequest) -> set[Coding]:
+    """Return the codings of all drafts and of all that is still open on the record."""
+    codings = {
+        code
+        for event in assessment.record.care_events
+        if event.status in _STILL_OPEN
+        for code in event.codings
+    }
+    for draft in (*request.orders, *request.other_draft_entries):
+        codings |= set(_codings(draft))
+    return codings
+
+
+def _codings(draft: JsonObject) -> Iterator[Coding]:
+    """Yield the codings of what a draft orders, whatever else is wrong with it."""
+    for name in ("code", "medicationCodeableConcept"):
+        concept = draft.get(name)
+        listed = concept.get("coding") if isinstance(concept, dict) else None
+        for item in listed if isinstance(listed, list) else ():
+            if isinstance(item, dict):
+                system, code = item.get("system"), item.get("code")
+                if isinstance(system, str) and isinstance(code, str):
+                    yield coding(system, code)
+
+
+def _answered(assessment: Assessment) -> set[Coding]:
+    """Return the codings of screens answered within the time a screen is good for."""
+    months = assessment.knowledge.thresholds.screening_at_most_months
+    oldest = months_before(assessment.as_of, months)
+    return {
+        code
+        for observation in assessment.record.observations
+        if observation.status in ANSWERED
+        and observation.effective is not None
+        and observation.effective >= oldest
+        for answer in observation.answers
+        for code in answer.codings
+    }

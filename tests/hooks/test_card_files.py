@@ -1,0 +1,344 @@
+"""Loading cards: whatever is wrong in a file is told with file and key, all of it at once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cds_service.clinical.knowledge import Knowledge
+from cds_service.clinical.rules import RULES
+from cds_service.errors import KnowledgeError
+from cds_service.hooks.card_files import load_cards, packaged_cards
+from cds_service.hooks.cards import CardDeck
+
+URL = "https://cds.example.org"
+
+
+class Cards:
+    """A copy of the packaged cards that a test may spoil."""
+
+    def __init__(self, directory: Path, knowledge: Knowledge) -> None:
+        self.directory = directory
+        self.knowledge = knowledge
+
+    def change(self, name: str, old: str, new: str) -> None:
+        path = self.directory / f"{name}.toml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    def faults(self) -> tuple[str, ...]:
+        with pytest.raises(KnowledgeError) as caught:
+            load_cards(self.directory, knowledge=self.knowledge, public_url=URL)
+        return caught.value.faults
+
+    def the_fault(self) -> str:
+        (fault,) = self.faults()
+        return fault
+
+
+@pytest.fixture
+def cards(tmp_path: Path, knowledge: Knowledge) -> Cards:
+    shutil.copytree(packaged_cards(), tmp_path / "cards")
+    return Cards(tmp_path / "cards", knowledge)
+
+
+def test_the_packaged_cards_are_without_fault_and_one_for_each_rule(deck: CardDeck) -> None:
+    assert set(deck.cards) == {rule.id for rule in RULES}
+    assert all(name == template.rule_id for name, template in deck.cards.items())
+
+
+def test_a_copy_loads_like_the_original(cards: Cards, deck: CardDeck) -> None:
+    copy = load_cards(cards.directory, knowledge=cards.knowledge, public_url=f"{URL}/")
+    assert copy.digest == deck.digest
+    assert copy.public_url == URL
+
+
+def test_the_digest_changes_with_one_byte(cards: Cards, deck: CardDeck) -> None:
+    cards.change("override-reasons", "Patient declines", "Patient  declines")
+    copy = load_cards(cards.directory, knowledge=cards.knowledge, public_url=URL)
+    assert copy.digest != deck.digest
+
+
+def test_a_missing_card_is_told(cards: Cards) -> None:
+    (cards.directory / "crossing-ninety-days.toml").unlink()
+    assert cards.the_fault() == "crossing-ninety-days.toml: is missing"
+
+
+def test_a_card_of_no_rule_is_told(cards: Cards) -> None:
+    (cards.directory / "a-new-idea.toml").write_text("")
+    assert cards.the_fault() == "a-new-idea.toml: there is no such rule"
+
+
+def test_a_file_that_is_no_toml_is_told(cards: Cards) -> None:
+    (cards.directory / "never.toml").write_text("[[never")
+    assert any(fault.startswith("never.toml: cannot be read") for fault in cards.faults())
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "expected"),
+    [
+        (
+            "record-incomplete",
+            "topic =",
+            "topik =",
+            ("record-incomplete.toml: topic: a text is needed", "topik: there is no such key"),
+        ),
+        (
+            "record-incomplete",
+            'heading = "What can help"',
+            'heading = "What can help"\nwhen = "is_tired"',
+            ("record-incomplete.toml: detail 2: when: there is no 'is_tired'",),
+        ),
+        (
+            "record-incomplete",
+            "A look at",
+            "A look at {{ weather }} and",
+            ("record-incomplete.toml: detail 2: sentences 1: text: there is no value 'weather'",),
+        ),
+        (
+            "record-incomplete",
+            "A look at",
+            "{% if run_days %}A look at{% endif %}",
+            ("sentences 1: text: may hold words and {{ name }} only",),
+        ),
+        (
+            "record-incomplete",
+            'paragraph = "safety"',
+            'paragraph = "safty"',
+            ("record-incomplete.toml: detail 5: paragraph: there is no 'safty'",),
+        ),
+        (
+            "record-incomplete",
+            'paragraph = "do-not-stop"',
+            'paragraph = "help"',
+            (
+                "record-incomplete.toml: detail: must always say 'Do not stop or rapidly reduce'",
+                "must always say 'has been associated with suicide",
+                "must always say 'not to blame'",
+            ),
+        ),
+        (
+            "record-incomplete",
+            'paragraph = "do-not-stop"',
+            'paragraph = "do-not-stop"\nwhen = "is_long_term"',
+            ("record-incomplete.toml: detail: must always say 'Do not stop or rapidly reduce'",),
+        ),
+        (
+            "record-incomplete",
+            "suggestions = []",
+            'suggestions = ["massage"]',
+            ("record-incomplete.toml: suggestions: there is no suggestion 'massage'",),
+        ),
+        (
+            "record-incomplete",
+            "suggestions = []",
+            'suggestions = ["loss-counselling"]',
+            ("record-incomplete.toml: suggestions: there is no suggestion 'loss-counselling'",),
+        ),
+        (
+            "crossing-ninety-days",
+            "a good moment",
+            "a good moment, once the day's other work is done and the door is closed and the "
+            "telephone is quiet,",
+            ("crossing-ninety-days.toml: summary: may reach 179 characters, 139 fit",),
+        ),
+        (
+            "crossing-ninety-days",
+            "{{ long_term_days }}",
+            "{{ ingredients }}",
+            (
+                "crossing-ninety-days.toml: summary: the value 'ingredients' is too long",
+                "crossing-ninety-days.toml: summary: the last one must hold always",
+            ),
+        ),
+        (
+            "crossing-ninety-days",
+            "{{ long_term_days }}",
+            "90",
+            ("crossing-ninety-days.toml: 'This opioid order goes beyond 90 days",),
+        ),
+        (
+            "long-term-therapy-review",
+            '  "Opioid therapy, probably',
+            '  { when = "is_long_term", text = "x" }]\n_ = [ "Opioid therapy, probably',
+            (
+                "long-term-therapy-review.toml: summary: the last one must hold always",
+                "long-term-therapy-review.toml: _: there is no such key",
+            ),
+        ),
+        (
+            "shared",
+            '{ when = "may_speak_of_taper", text = "If a taper',
+            '{ text = "If a taper',
+            ("a sentence about tapering is said only when",),
+        ),
+        (
+            "shared",
+            "Multimodal pain care",
+            "He is a Victim. Multimodal pain care",
+            ("says 'victim': sensitive history stays unnamed",),
+        ),
+        (
+            "shared",
+            "The person is not to blame.",
+            "The person is not to blame in 9 of 10 cases.",
+            ("holds a number; use a value",),
+        ),
+        (
+            "shared",
+            'url = "https://doi.org',
+            'url = "http://doi.org',
+            ("shared.toml: links 1: url: must begin with https://",),
+        ),
+        (
+            "shared",
+            "[source]",
+            '[sauce]\nx = "y"\n[source]',
+            ("shared.toml: sauce: there is no such key here",),
+        ),
+        (
+            "phrases",
+            "depression_marker =",
+            "depression_markers =",
+            (
+                "phrases.toml: domains: depression_marker: a text is needed",
+                "phrases.toml: domains: depression_markers: there is no such key here",
+            ),
+        ),
+        (
+            "phrases",
+            "headache =",
+            'pain_disorder_psychological_label = "x"\nheadache =',
+            ("phrases.toml: pain: pain_disorder_psychological_label: there is no such key",),
+        ),
+        (
+            "phrases",
+            "[gaps.drug-unresolved]",
+            "[gaps.drug-unknown]",
+            (
+                "phrases.toml: gaps: drug-unresolved: a table is needed",
+                "phrases.toml: gaps: drug-unknown: there is no such key here",
+            ),
+        ),
+        (
+            "phrases",
+            "estimated from {{ count }} orders",
+            "estimated from {{ number }} orders",
+            ("phrases.toml: unknown: estimated: many: there is no value 'number' here",),
+        ),
+        (
+            "phrases",
+            "renewal-chain =",
+            "renewal_chain =",
+            ("phrases.toml: possibly_long_term: renewal-chain: a text is needed",),
+        ),
+        (
+            "override-reasons",
+            'code = "record-wrong"',
+            'code = "coming-visit"',
+            ("override-reasons.toml: reason 7: code: 'coming-visit' is there twice",),
+        ),
+        (
+            "override-reasons",
+            'display = "Patient declines"',
+            'display = ""',
+            ("override-reasons.toml: reason 5: display: a text is needed",),
+        ),
+        (
+            "never",
+            'texts = ["abus"',
+            'texts = [7, "abus"',
+            ("never.toml: never 1: texts: a list of texts is needed",),
+        ),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_with_file_and_key(
+    cards: Cards, name: str, old: str, new: str, expected: tuple[str, ...]
+) -> None:
+    cards.change(name, old, new)
+    faults = cards.faults()
+    for text in expected:
+        assert any(text in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            'code = "1725059"',
+            'code = "1049621"',
+            "suggestions.toml: suggestion 1: code: the only drug that may be offered is naloxone",
+        ),
+        (
+            'system = "http://www.nlm.nih.gov/research/umls/rxnorm"\n',
+            "",
+            "suggestions.toml: suggestion 1: code: belongs together with system",
+        ),
+        (
+            'resource = "MedicationRequest"',
+            'resource = "Task"',
+            "suggestions.toml: suggestion 1: resource: must be one of",
+        ),
+        (
+            'id = "pain-rehabilitation"',
+            'id = "naloxone"',
+            "suggestions.toml: suggestion 2: id: 'naloxone' is there twice",
+        ),
+        (
+            'instead_of = "behavioural-health"',
+            'instead_of = "gardening"',
+            "suggestions.toml: instead_of: there is no suggestion 'gardening' to stand in for",
+        ),
+        (
+            'domains = ["interpersonal_loss_broken_bonds"]',
+            "",
+            "suggestions.toml: suggestion 4: instead_of: belongs together with domains",
+        ),
+        (
+            "interpersonal_loss_broken_bonds",
+            "heartbreak",
+            "suggestions.toml: suggestion 4: domains: no code table knows the domain 'heartbreak'",
+        ),
+        (
+            "due_in_weeks = 4",
+            'due_in_weeks = "soon"',
+            "suggestions.toml: suggestion 7: due_in_weeks: must be a whole number from 1 to 52",
+        ),
+        (
+            "due_in_weeks = 4\n",
+            "",
+            "suggestions.toml: suggestion 7: label: there is no value 'weeks' here",
+        ),
+        (
+            'code = "308440001"',
+            'code = "30  8"',
+            "suggestions.toml: social-work: is no valid R4 resource",
+        ),
+        (
+            'label = "Refer for assessment and medication treatment"',
+            'label = "Refer for assessment and medication treatment"\nmet_by = ["1"]',
+            "suggestions.toml: suggestion 8: met_by: needs a code of its own",
+        ),
+        (
+            'label = "Refer to social work"',
+            'label = "Refer to social work for abused persons"',
+            "suggestions.toml: social-work: 'Refer to social work for abused persons' says 'abus'",
+        ),
+    ],
+)
+def test_a_faulty_suggestion_is_told(cards: Cards, old: str, new: str, expected: str) -> None:
+    cards.change("suggestions", old, new)
+    faults = cards.faults()
+    assert any(expected in fault for fault in faults), faults
+
+
+def test_every_fault_is_told_at_once(cards: Cards) -> None:
+    cards.change("shared", "The person is not to blame.", "It must be 7.")
+    cards.change("phrases", "headache =", "headake =")
+    (cards.directory / "record-incomplete.toml").unlink()
+    faults = "\n".join(cards.faults())
+    for name in ("headache", "headake", "record-incomplete.toml", "'must'", "holds a number"):
+        assert name in faults
