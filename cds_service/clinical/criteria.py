@@ -197,7 +197,7 @@ def _evidence_of(
     why_not: str | None = None
     if observation.status not in ANSWERED:
         why_not = "not a finished observation"
-    elif age != "recent":
+    elif age != "recent" and not (age == "old" and row.persistence == "lifetime"):
         why_not = {"undated": "undated", "future": "in the future", "old": "too old"}[age]
     elif unfavourable is None:
         why_not = "unreadable"

@@ -21,6 +21,7 @@ STRESS = "Z73.3"  # context
 PHQ9 = "44261-6"
 LONELY_OR_ISOLATED = "93159-2"
 SEES_PEOPLE = "93029-7"
+EMOTIONAL_ABUSE_IN_CHILDHOOD = "82814-5"
 SAFE_AT_HOME = "93026-3"
 NHANES_ISOLATION = "76512-3"
 
@@ -321,6 +322,29 @@ def test_the_newest_answer_of_an_item_is_the_one_that_counts(knowledge: Knowledg
     ]
     worse = answers(knowledge, screen(PHQ9, number=4, days=90), screen(PHQ9, number=18, days=10))
     assert worse.status == "possible"
+
+
+@pytest.mark.parametrize(
+    ("days", "outcome"), [(4000, "documented"), (30, "documented"), (-1, "not documented")]
+)
+def test_an_answer_about_a_lifetime_has_no_look_back(
+    knowledge: Knowledge, days: int, outcome: str
+) -> None:
+    childhood = screen(EMOTIONAL_ABUSE_IN_CHILDHOOD, answer="LA33-6", days=days)
+    assert answers(knowledge, childhood).status == outcome
+
+
+def test_an_old_answer_about_a_lifetime_does_not_mean_screened_of_late(
+    knowledge: Knowledge,
+) -> None:
+    childhood = screen(EMOTIONAL_ABUSE_IN_CHILDHOOD, answer="LA33-6", days=4000)
+    assert not answers(knowledge, childhood).was_screened
+
+
+def test_a_newer_answer_about_a_lifetime_overtakes_an_old_one(knowledge: Knowledge) -> None:
+    old = screen(EMOTIONAL_ABUSE_IN_CHILDHOOD, answer="LA33-6", days=4000)
+    new = screen(EMOTIONAL_ABUSE_IN_CHILDHOOD, answer="LA32-8", days=30)
+    assert answers(knowledge, old, new).status == "not documented"
 
 
 def test_of_two_answers_on_one_day_the_unfavourable_one_is_taken(knowledge: Knowledge) -> None:
