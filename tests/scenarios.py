@@ -88,20 +88,17 @@ class Answered(NamedTuple):
     def cards(self) -> list[Any]:
         return self.body.get("cards", [])
 
-    def texts(self) -> Iterator[str]:
-        """Yield every text of the answer, wherever it stands."""
-        yield from _texts(self.body)
 
-
-def _texts(value: object) -> Iterator[str]:
+def texts(value: object) -> Iterator[str]:
+    """Yield every text in a piece of JSON, wherever it stands."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _texts(item)
+            yield from texts(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            yield from texts(item)
 
 
 def read_scenario(folder: Path) -> Scenario:
@@ -170,7 +167,7 @@ def unexpected(expect: Expectation, answer: Answered) -> list[str]:
 
 
 def _unexpected_texts(expect: Expectation, answer: Answered) -> list[str]:
-    everything = plain("\n".join(answer.texts()))
+    everything = plain("\n".join(texts(answer.body)))
     detail = plain("\n".join(card["detail"] for card in answer.cards))
     return [
         *(f"lacks {text!r}" for text in expect.contains if plain(text) not in everything),

@@ -11,6 +11,8 @@ import pytest
 
 from cds_service.clinical.rules import RULES
 from cds_service.decision_support import Site
+from cds_service.hooks.card_checks import forbidden
+from tests.hooks.builders import never_said
 from tests.scenarios import (
     FOLDER,
     HOOKS,
@@ -21,6 +23,7 @@ from tests.scenarios import (
     read_scenario,
     scenario_site,
     scenarios,
+    texts,
     unexpected,
     written,
 )
@@ -43,6 +46,17 @@ def test_the_answer_is_the_expected_one(scenario: Scenario, site: Site) -> None:
 def test_the_answer_is_word_for_word_the_recorded_one(scenario: Scenario, site: Site) -> None:
     recorded = (scenario.folder / "response.json").read_text(encoding="utf-8")
     assert written(answered(scenario, site).body) == recorded
+
+
+@pytest.mark.parametrize("scenario", ALL, ids=lambda each: each.name)
+def test_no_card_says_what_is_never_said(scenario: Scenario, site: Site) -> None:
+    never = never_said()
+    found = [
+        (text, word)
+        for text in texts(answered(scenario, site).cards)
+        for word, _ in forbidden(text, never)
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("scenario", ALL, ids=lambda each: each.name)
