@@ -154,7 +154,7 @@ def assessment(
             is_softened=False,
         ),
         has_moud=has_moud,
-        dose=daily_dose or dose("60"),
+        dose=daily_dose or dose("40"),
         has_benzodiazepine=has_benzodiazepine,
         needs_naloxone_offer=needs_naloxone_offer,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from cds_service.clinical.assessment import Assessment
@@ -80,6 +81,7 @@ def leaves(value: object) -> Iterator[object]:
         yield from leaves(one)
 
 
+@cache
 def never_said() -> dict[str, str]:
     """The forbidden texts, read here from the file itself."""
     sheet = tomllib.loads((packaged_cards() / "never.toml").read_text())
