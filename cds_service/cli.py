@@ -23,6 +23,7 @@ from cds_service.bootstrap import (
     now,
     settings_of_environment,
 )
+from cds_service.cli_store import db, feedback
 from cds_service.decision_support import Advice, advise
 from cds_service.errors import CdsServiceError, ConfigurationError, KnowledgeError, MalformedRequest
 from cds_service.explanation import explanation, explanation_text
@@ -129,18 +130,8 @@ def build_data_command(source: Path, target: Path, version: str, released: datet
     click.echo(f"built {target}")
 
 
-@main.group("db")
-def database() -> None:
-    """The database of feedback and the card ledger."""
-
-
-@database.command("upgrade")
-def database_upgrade() -> None:
-    """Bring the database to the newest schema; the service may keep running."""
-    from cds_service.store.upgrade import upgrade
-
-    upgrade(settings_of_environment().database_url)
-    click.echo("The database is up to date.")
+main.add_command(db)
+main.add_command(feedback)
 
 
 def _advice(request_file: Path, as_of: datetime | None) -> Advice:

@@ -86,7 +86,7 @@ def _add_demo(app: Flask, parts: Installation, patients: Path) -> None:
             "CDS_SERVICE_DEMO_PATIENTS: is for development mode, without issuers"
         )
     if not patients.is_dir():
-        raise ConfigurationError("CDS_SERVICE_DEMO_PATIENTS: is no directory")
+        raise ConfigurationError("CDS_SERVICE_DEMO_PATIENTS: must be a directory")
     app.register_blueprint(fhir_blueprint(patients, parts.today()))
 
 
