@@ -16,9 +16,9 @@ from cds_service.data_build import concepts, drugs
 from cds_service.data_build.source import Source
 from cds_service.errors import KnowledgeError
 from cds_service.loading import DATA_DIRECTORY, load_knowledge
+from cds_service.loading.cells import COLUMNS
 from cds_service.loading.manifest import MANIFEST, seal
 from cds_service.loading.names import NAMES, read_names
-from cds_service.loading.tables import COLUMNS
 from cds_service.loading.thresholds import THRESHOLDS
 
 __all__ = ["build_data", "seal"]

@@ -5,15 +5,14 @@ The form of each file is left to `tables`, `names` and `thresholds`, checksums t
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from cds_service.clinical.knowledge import Knowledge
-from cds_service.clinical.terminology import CodeTable, Coding, TableRow
+from cds_service.clinical.terminology import CodeTable
 from cds_service.errors import KnowledgeError
 from cds_service.loading import tables
+from cds_service.loading.cells import Cells, Key, RowType, read_table
 from cds_service.loading.contradictions import contradictions
 from cds_service.loading.manifest import Manifest, integrity_faults, read_manifest
 from cds_service.loading.names import read_names
@@ -21,7 +20,7 @@ from cds_service.loading.thresholds import read_thresholds
 
 DATA_DIRECTORY = Path(__file__).parent.parent / "data"
 
-Row = TypeVar("Row")
+_FACTORS = "mme-factors.csv"
 
 
 def load_knowledge(directory: Path | None = None) -> Knowledge:
@@ -42,15 +41,11 @@ def load_knowledge(directory: Path | None = None) -> Knowledge:
 def _read(directory: Path, manifest: Manifest, faults: list[str]) -> Knowledge:
     """Read every file of the directory, cross-check, and add what is wrong to `faults`."""
 
-    def rows(
-        name: str, row_from: Callable[[tables.Cells], Row], key_of: Callable[[Row], object]
-    ) -> tuple[Row, ...]:
-        return _once(directory, faults, name, row_from, key_of)
+    def read(name: str, row_from: Callable[[Cells], tuple[Key, RowType]]) -> dict[Key, RowType]:
+        return read_table(directory, name, row_from, faults)
 
     thresholds, notes = read_thresholds(directory, faults)
     names = read_names(directory, faults)
-    categories = rows("categories.csv", tables.category, lambda row: row)
-    factors = rows("mme-factors.csv", tables.mme_factor, lambda f: (f.ingredient, f.release_form))
     knowledge = Knowledge(
         version=manifest.version,
         digest=manifest.digest,
@@ -58,61 +53,22 @@ def _read(directory: Path, manifest: Manifest, faults: list[str]) -> Knowledge:
         sources=manifest.files,
         thresholds=thresholds,
         threshold_notes=notes,
-        ingredients={
-            row.name: row
-            for row in rows(
-                "opioid-ingredients.csv", tables.opioid_ingredient, lambda row: row.name
-            )
-        },
-        products={
-            row.code: row
-            for row in rows("opioid-products.csv", tables.opioid_product, lambda row: row.code)
-        },
-        components=dict(
-            rows("opioid-components.csv", tables.coded_opioid_name, lambda row: row[0])
-        ),
-        ingredient_codes=dict(
-            rows("opioid-ingredient-codes.csv", tables.coded_opioid_name, lambda row: row[0])
-        ),
+        ingredients=read("opioid-ingredients.csv", tables.opioid_ingredient),
+        products=read("opioid-products.csv", tables.opioid_product),
+        components=read("opioid-components.csv", tables.coded_opioid_name),
+        ingredient_codes=read("opioid-ingredient-codes.csv", tables.coded_opioid_name),
         names=names.opioids,
-        mme_factors=factors,
-        mme_edition=next(
-            (file.version for file in manifest.files if file.name == "mme-factors.csv"), ""
-        ),
-        social_pain=CodeTable.of(rows("social-pain.csv", tables.social_pain_concept, _coding_of)),
-        exclusions=CodeTable.of(rows("exclusions.csv", tables.exclusion_concept, _coding_of)),
+        mme_factors=tuple(read(_FACTORS, tables.mme_factor).values()),
+        mme_edition="".join(file.version for file in manifest.files if file.name == _FACTORS),
+        social_pain=CodeTable.of(read("social-pain.csv", tables.social_pain_concept).values()),
+        exclusions=CodeTable.of(read("exclusions.csv", tables.exclusion_concept).values()),
         physical_pain=CodeTable.of(
-            rows("physical-pain.csv", tables.physical_pain_concept, _coding_of)
+            read("physical-pain.csv", tables.physical_pain_concept).values()
         ),
-        benzodiazepines=frozenset(
-            rows("benzodiazepines.csv", tables.rxnorm_code, lambda code: code)
-        ),
+        benzodiazepines=frozenset(read("benzodiazepines.csv", tables.rxnorm_code)),
         benzodiazepine_names=names.benzodiazepines,
-        naloxone=frozenset(rows("naloxone.csv", tables.rxnorm_code, lambda code: code)),
+        naloxone=frozenset(read("naloxone.csv", tables.rxnorm_code)),
         naloxone_names=names.naloxone,
     )
-    faults += contradictions(knowledge, categories)
+    faults += contradictions(knowledge, read("categories.csv", tables.category))
     return knowledge
-
-
-def _coding_of(row: TableRow) -> Coding:
-    return row.coding
-
-
-def _once(
-    directory: Path,
-    faults: list[str],
-    name: str,
-    row_from: Callable[[tables.Cells], Row],
-    key_of: Callable[[Row], object],
-) -> tuple[Row, ...]:
-    """Read a table; two rows for one key are a fault."""
-    rows = tables.rows_of(directory, name, row_from, faults)
-    for key, count in Counter(map(key_of, rows)).items():
-        if count > 1:
-            faults.append(f"{name}: {_as_text(key)}: {count} rows for one key")
-    return rows
-
-
-def _as_text(key: object) -> str:
-    return " ".join(map(str, key)) if isinstance(key, tuple) else str(key)

@@ -1,17 +1,12 @@
-"""Rows of the CSV files in a data directory, read into the types of the clinical core.
+"""Rows of the CSV files, read into the types of the clinical core, each with its key.
 
-Every bad cell is a fault with file, line and column; reading goes on to the next. Whether the
-tables agree with one another is left to `cds_service.loading`.
+Whether the tables agree with one another is left to `cds_service.loading.contradictions`.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from decimal import Decimal
+from typing import get_args
 
 from cds_service.clinical.knowledge import (
     ExclusionAction,
@@ -29,144 +24,35 @@ from cds_service.clinical.knowledge import (
     Strength,
     ValueRule,
 )
-from cds_service.clinical.terminology import (
-    ICD_10_CM,
-    LOINC,
-    RXNORM,
-    SNOMED_CT,
-    Coding,
-    coding,
-)
+from cds_service.clinical.terminology import ICD_10_CM, LOINC, RXNORM, Coding, coding
+from cds_service.loading.cells import VALUE_RULE_COLUMNS, Cells
 
-RowType = TypeVar("RowType")
-
-VALUE_RULE_COLUMNS = ("at_least", "at_most", "lowest", "highest", "answers", "except_answers")
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "categories.csv": ("table", "name", "meaning"),
-    "opioid-ingredients.csv": ("name", "phrase", "full_agonist", "source"),
-    "opioid-products.csv": (
-        *("code", "ingredient", "use", "not_counted_reason", "strength", "strength_unit"),
-        *("dose_form", "release_form", "combination", "display"),
-    ),
-    "opioid-components.csv": ("code", "ingredient", "use", "not_counted_reason", "display"),
-    "opioid-ingredient-codes.csv": ("code", "ingredient", "use", "not_counted_reason", "display"),
-    "mme-factors.csv": ("ingredient", "release_form", "unit", "factor"),
-    "social-pain.csv": (
-        *("domain", "subdomain", "system", "code", "display", "match", "strength"),
-        *("persistence", "sensitivity", *VALUE_RULE_COLUMNS, "basis", "source"),
-    ),
-    "exclusions.csv": (
-        *("category", "subcategory", "system", "code", "display", "match", "action"),
-        *("resources", "problem_list_or_two_encounters", "persistence"),
-        *(*VALUE_RULE_COLUMNS, "basis", "source"),
-    ),
-    "physical-pain.csv": (
-        *("domain", "subdomain", "system", "code", "display", "match", "strength"),
-        *("basis", "source"),
-    ),
-    "benzodiazepines.csv": ("code", "display"),
-    "naloxone.csv": ("code", "display"),
-}
-SYSTEMS = {"icd-10-cm": ICD_10_CM, "snomed-ct": SNOMED_CT, "loinc": LOINC}
 RESOURCES = frozenset(
     ("Condition", "Observation", "Procedure", "ServiceRequest", "CarePlan", "Encounter")
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """One row of a table; what a cell gets wrong goes to `faults`, and a stand-in is returned."""
-
-    where: str
-    cells: dict[str, str]
-    faults: list[str]
-
-    def fault(self, column: str, problem: str) -> None:
-        self.faults.append(f"{self.where}: {column}: {problem}")
-
-    def text(self, column: str) -> str:
-        value = self.cells[column]
-        if not value or value != value.strip():
-            self.fault(column, "empty, or with white space around it")
-        return value
-
-    def number(self, column: str) -> Decimal | None:
-        """Return the finite, non-negative number; None for an empty cell, or one at fault."""
-        if not self.cells[column]:
-            return None
-        try:
-            value = Decimal(self.cells[column])
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not value.is_finite() or value < 0:
-            self.fault(column, "not a number of zero or more")
-            return None
-        return value
-
-    def one_of(self, column: str, allowed: Iterable[str]) -> Any:
-        value = self.cells[column]
-        if value not in allowed:
-            self.fault(column, f"{value!r} is none of {', '.join(sorted(allowed))}")
-        return value
-
-    def is_yes(self, column: str) -> bool:
-        return cast(str, self.one_of(column, ("yes", "no"))) == "yes"
-
-    def coding(self) -> Coding:
-        """Return the coding of the row, which must already be in normal form."""
-        system = SYSTEMS.get(self.one_of("system", SYSTEMS), "")
-        code = self.text("code")
-        normal = coding(system, code)
-        if normal.code != code:
-            self.fault("code", f"{code!r} is not in normal form")
-        return normal
-
-
-def rows_of(
-    directory: Path, name: str, row_from: Callable[[Cells], RowType], faults: list[str]
-) -> tuple[RowType, ...]:
-    """Read every row of the file; a heading other than the one expected is a fault."""
-    expected = COLUMNS[name]
-    try:
-        with (directory / name).open(newline="", encoding="utf-8") as file:
-            heading, *lines = csv.reader(file, strict=True)
-    except (OSError, ValueError, csv.Error) as error:
-        faults.append(f"{name}: cannot be read as a table: {error}")
-        return ()
-    if tuple(heading) != expected:
-        faults.append(f"{name}: heading: must be {','.join(expected)}")
-        return ()
-    rows = []
-    for number, line in enumerate(lines, start=2):
-        if len(line) == len(expected):
-            cells = Cells(f"{name} line {number}", dict(zip(expected, line, strict=True)), faults)
-            rows.append(row_from(cells))
-        else:
-            faults.append(f"{name} line {number}: {len(line)} cells, not {len(expected)}")
-    return tuple(rows)
-
-
-def category(cells: Cells) -> tuple[str, str]:
-    cells.text("meaning")
+def category(cells: Cells) -> tuple[tuple[str, str], str]:
     table = cells.one_of("table", ("social-pain", "physical-pain", "exclusions"))
-    return (table, cells.text("name"))
+    return (table, cells.text("name")), cells.text("meaning")
 
 
-def opioid_ingredient(cells: Cells) -> OpioidIngredient:
+def opioid_ingredient(cells: Cells) -> tuple[str, OpioidIngredient]:
     cells.text("source")
-    return OpioidIngredient(
+    row = OpioidIngredient(
         name=cells.text("name"),
         phrase=cells.text("phrase"),
         is_full_agonist=cells.is_yes("full_agonist"),
     )
+    return row.name, row
 
 
-def opioid_product(cells: Cells) -> OpioidProduct:
+def opioid_product(cells: Cells) -> tuple[str, OpioidProduct]:
     name = _opioid_name(cells)
     strength = cells.number("strength")
     if not strength:
         cells.fault("strength", "must be more than zero")
-    return OpioidProduct(
+    row = OpioidProduct(
         code=_rxnorm_code(cells),
         display=cells.text("display"),
         ingredient=name.ingredient,
@@ -178,33 +64,34 @@ def opioid_product(cells: Cells) -> OpioidProduct:
         release_form=cells.one_of("release_form", get_args(ReleaseForm)),
         is_combination=cells.is_yes("combination"),
     )
+    return row.code, row
 
 
 def coded_opioid_name(cells: Cells) -> tuple[str, OpioidName]:
     cells.text("display")
-    return (_rxnorm_code(cells), _opioid_name(cells))
+    return _rxnorm_code(cells), _opioid_name(cells)
 
 
-def rxnorm_code(cells: Cells) -> str:
-    cells.text("display")
-    return _rxnorm_code(cells)
+def rxnorm_code(cells: Cells) -> tuple[str, str]:
+    return _rxnorm_code(cells), cells.text("display")
 
 
-def mme_factor(cells: Cells) -> MmeFactor:
+def mme_factor(cells: Cells) -> tuple[tuple[str, str], MmeFactor]:
     factor = cells.number("factor")
     if factor is not None and not factor:
         cells.fault("factor", "zero; leave it empty where no factor exists")
-    return MmeFactor(
+    row = MmeFactor(
         ingredient=cells.text("ingredient"),
         release_form=cells.one_of("release_form", get_args(ReleaseForm)),
         unit=cells.one_of("unit", ("mg", "mcg/h")),
         factor=factor,
     )
+    return (row.ingredient, row.release_form), row
 
 
-def social_pain_concept(cells: Cells) -> SocialPainConcept:
+def social_pain_concept(cells: Cells) -> tuple[Coding, SocialPainConcept]:
     code = cells.coding()
-    return SocialPainConcept(
+    row = SocialPainConcept(
         coding=code,
         match=_match(cells, code),
         display=cells.text("display"),
@@ -215,14 +102,15 @@ def social_pain_concept(cells: Cells) -> SocialPainConcept:
         sensitivity=cells.one_of("sensitivity", get_args(Sensitivity)),
         value_rule=_value_rule(cells, code),
     )
+    return code, row
 
 
-def exclusion_concept(cells: Cells) -> ExclusionConcept:
+def exclusion_concept(cells: Cells) -> tuple[Coding, ExclusionConcept]:
     code = cells.coding()
     resources = frozenset(cells.text("resources").split())
     if not resources <= RESOURCES:
         cells.fault("resources", f"allowed are {', '.join(sorted(RESOURCES))}")
-    return ExclusionConcept(
+    row = ExclusionConcept(
         coding=code,
         match=_match(cells, code),
         display=cells.text("display"),
@@ -234,18 +122,20 @@ def exclusion_concept(cells: Cells) -> ExclusionConcept:
         persistence=cells.one_of("persistence", ("state", "lifetime")),
         value_rule=_value_rule(cells, code),
     )
+    return code, row
 
 
-def physical_pain_concept(cells: Cells) -> PhysicalPainConcept:
+def physical_pain_concept(cells: Cells) -> tuple[Coding, PhysicalPainConcept]:
     code = cells.coding()
     cells.one_of("strength", get_args(Strength))
-    return PhysicalPainConcept(
+    row = PhysicalPainConcept(
         coding=code,
         match=_match(cells, code),
         display=cells.text("display"),
         domain=cells.text("domain"),
         subdomain=cells.text("subdomain"),
     )
+    return code, row
 
 
 def _rxnorm_code(cells: Cells) -> str:

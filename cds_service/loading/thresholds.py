@@ -41,12 +41,16 @@ def _note(name: str, entry: Any, faults: list[str]) -> ThresholdNote | None:
         return None
     if not all(isinstance(text, str) and text for text in texts.values()):
         faults.append(f"{where}: unit, meaning and source must be texts, and not empty")
-    elif not {type(lowest), type(highest)} <= {int, Decimal}:
+    elif not (_is_number(lowest) and _is_number(highest)):
         faults.append(f"{where}: between: not two numbers")
-    elif type(value) is not int and (kind is int or type(value) is not Decimal):
+    elif not _is_number(value) or (kind is int and type(value) is not int):
         faults.append(f"{where}: value: not a{' whole' if kind is int else ''} number")
     elif not lowest <= value <= highest:
         faults.append(f"{where}: value: {value} is not between {lowest} and {highest}")
     else:
         return ThresholdNote(name=name, value=kind(value), **texts)
     return None
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int or (isinstance(value, Decimal) and value.is_finite())
