@@ -3,8 +3,8 @@
     python -m tests.record_scenarios                 all of them
     python -m tests.record_scenarios order-sign/...  those named
 
-Read the difference that `git diff` shows before committing it: it is what clinicians will see.
-Scenarios whose answer is not the expected one are named and not written.
+Read the difference that `git diff --word-diff` shows before committing it: it is what clinicians
+will see. Scenarios whose answer is not the expected one are named and not written.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from tests.scenarios import Scenario, answered, scenario_site, scenarios, unexpe
 
 
 def main(names: list[str]) -> int:
-    """Record the named scenarios, or all; return 1 if any was refused."""
-    site = scenario_site()
+    """Record the named scenarios, or all; return 1 if a name is unknown or one was refused."""
     chosen = [each for each in scenarios() if not names or each.name in names]
-    return max([_record(each, site) for each in chosen], default=1)
+    faults = [
+        f"{each.name}: {fault}" for each in chosen for fault in record(each, scenario_site())
+    ] + [f"{name}: no such scenario" for name in names if name not in {e.name for e in chosen}]
+    print("\n".join(faults) or f"{len(chosen)} recorded")
+    return 1 if faults else 0
 
 
-def _record(scenario: Scenario, site: Site) -> int:
+def record(scenario: Scenario, site: Site) -> list[str]:
+    """Write the answer if it is the expected one; return what is not expected, else nothing."""
     answer = answered(scenario, site)
     faults = unexpected(scenario.expect, answer)
-    for fault in faults:
-        print(f"{scenario.name}: {fault}")
     if not faults:
         (scenario.folder / "response.json").write_text(written(answer.body), encoding="utf-8")
-    return 1 if faults else 0
+    return faults
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from cds_service.clinical.rules import RULES
 from cds_service.decision_support import Site
 from cds_service.hooks.card_checks import forbidden
 from tests.hooks.builders import never_said
+from tests.record_scenarios import record
 from tests.scenarios import (
     FOLDER,
     HOOKS,
@@ -145,3 +146,27 @@ def test_another_error_than_the_expected_one_is_found() -> None:
     outcome = {"resourceType": "OperationOutcome", "issue": [{"code": "conflict"}]}
     expect = Expectation(status=412, issue="incomplete")
     assert len(unexpected(expect, Answered(412, outcome))) == 1
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A folder of its own with the scenario of ninety-one days, not recorded yet."""
+    folder = tmp_path / "patient-view" / "copied"
+    folder.mkdir(parents=True)
+    for name in ("scenario.toml", "request.json"):
+        original = FOLDER / "patient-view" / "ninety-one-days" / name
+        (folder / name).write_bytes(original.read_bytes())
+    return folder
+
+
+def test_an_expected_answer_is_recorded(copied: Path, site: Site) -> None:
+    assert record(read_scenario(copied), site) == []
+    recorded = FOLDER / "patient-view" / "ninety-one-days" / "response.json"
+    assert (copied / "response.json").read_bytes() == recorded.read_bytes()
+
+
+def test_an_answer_that_is_not_expected_is_not_recorded(copied: Path, site: Site) -> None:
+    sheet = copied / "scenario.toml"
+    sheet.write_text(sheet.read_text().replace('91 days"]', '92 days"]'))
+    assert record(read_scenario(copied), site) == ["lacks '92 days'"]
+    assert not (copied / "response.json").exists()

@@ -356,6 +356,7 @@ def test_ten_days_later_every_date_is_ten_days_later(patients_dir: Path) -> None
     assert resources["ann-2"]["authoredOn"] == "2026-10-11T10:00:00+02:00"
     assert resources["ann"]["birthDate"] == "1960-05-11"
     assert resources["ann-grief"]["recordedDate"] == "2025-03"
+    assert resources["bob-1"]["authoredOn"] == "yesterday"
     assert resources["ann-visit"]["period"] == {"start": "2026-06-20", "end": "2026-06-22"}
 
 

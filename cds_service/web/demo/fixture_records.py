@@ -48,17 +48,19 @@ def moved(value: object, *, by: timedelta) -> object:
     if not isinstance(value, dict):
         return value
     return {
-        key: _moved_date(item, by) if _is_date(key, item) else moved(item, by=by)
+        key: _moved_date(item, by)
+        if isinstance(item, str) and _names_a_date(key)
+        else moved(item, by=by)
         for key, item in value.items()
     }
 
 
-def _is_date(key: str, value: object) -> bool:
-    names_a_date = key in _DATE_ELEMENTS or key.endswith(("Date", "DateTime"))
-    return names_a_date and isinstance(value, str) and _DATE.fullmatch(value) is not None
+def _names_a_date(key: str) -> bool:
+    return key in _DATE_ELEMENTS or key.endswith(("Date", "DateTime"))
 
 
 def _moved_date(value: str, by: timedelta) -> str:
+    """Return the date moved; what is no date, or would leave the calendar, as it is."""
     parts = _DATE.fullmatch(value)
     if parts is None:
         return value
