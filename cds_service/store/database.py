@@ -163,6 +163,8 @@ def _postgresql_engine(url: URL, *, for_maintenance: bool) -> Engine:
             connect_args={
                 "connect_timeout": WAIT_SECONDS,
                 "tcp_user_timeout": WAIT_SECONDS * 1_000,
+                "keepalives_idle": WAIT_SECONDS,
+                "keepalives_interval": 1,
                 "prepare_threshold": None,
                 "application_name": "cds-service",
             },

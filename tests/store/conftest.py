@@ -6,9 +6,11 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,9 +57,31 @@ class Cluster:
         log = str(self.folder / "log")
         self.run("pg_ctl", "start", "-w", "-D", self.data, "-l", log, "-o", options)
 
+    def is_running(self) -> bool:
+        """Say whether the server is there."""
+        try:
+            self.run("pg_ctl", "status", "-D", self.data)
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
     def stop(self, mode: str = "fast") -> None:
         """Stop the server; `immediate` is its crash: it recovers at the next start."""
         self.run("pg_ctl", "stop", "-w", "-D", self.data, "-m", mode)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the processes of the server without ending them, as a hanging disk would."""
+        (postmaster, *_) = (self.folder / "data" / "postmaster.pid").read_text().split()
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        processes = [int(postmaster), *map(int, children)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
 
     def url(self, database: str) -> str:
         """The URL as an operator would write it."""
@@ -92,7 +116,7 @@ def _account() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def server() -> Iterator[Cluster]:
     programs = _programs()
     account = _account()
     folder = Path(tempfile.mkdtemp(prefix="cds-pg-"))
@@ -104,6 +128,14 @@ def cluster() -> Iterator[Cluster]:
     yield server
     server.stop("immediate")
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def cluster(server: Cluster) -> Iterator[Cluster]:
+    """The server, running again afterwards whatever a test did to it."""
+    yield server
+    if not server.is_running():
+        server.start()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
