@@ -30,7 +30,8 @@ def build_data(source: Path, target: Path, *, version: str, released: date) -> N
     """Write the generated files of `target` from the tables in `source`, seal and load it.
 
     Hand-written files that `target` lacks are copied from the packaged data. Raises KnowledgeError
-    with every row that is not understood; nothing is written then.
+    with every row that is not understood, before any table is written; and, afterwards, with
+    what contradicts the hand-written files.
     """
     target.mkdir(parents=True, exist_ok=True)
     for name in HAND_WRITTEN:
