@@ -12,6 +12,7 @@ from cds_service.clinical.rules import RULES
 from cds_service.errors import KnowledgeError
 from cds_service.hooks.card_files import load_cards, packaged_cards
 from cds_service.hooks.cards import CardDeck
+from cds_service.hooks.facts import CONDITIONS, FACTS
 
 URL = "https://cds.example.org"
 
@@ -342,3 +343,8 @@ def test_every_fault_is_told_at_once(cards: Cards) -> None:
     faults = "\n".join(cards.faults())
     for name in ("headache", "headake", "record-incomplete.toml", "'must'", "holds a number"):
         assert name in faults
+
+
+@pytest.mark.parametrize("name", [*CONDITIONS, *FACTS])
+def test_the_authors_page_explains_every_condition_and_value(name: str) -> None:
+    assert f"`{name}`" in (packaged_cards() / "README.md").read_text()
