@@ -22,16 +22,17 @@ class Concepts:
         self._knowledge = knowledge
         self._codings: dict[tuple[str, str], Coding] = {}
         self._in_tables: dict[Coding, bool] = {}
-        self._drugs: dict[Drug, bool] = {}
+        self._drugs: dict[tuple[tuple[Coding, ...], tuple[str, ...]], bool] = {}
 
     def codings(self, concept: object) -> tuple[Coding, ...]:
         """Return the codings that have both system and code, of one concept or an array of them."""
-        return tuple(
-            self._coding(member["system"], member["code"])
-            for holder in values.objects(concept)
-            for member in values.objects(holder.get("coding"))
-            if values.text(member.get("system")) and values.code(member.get("code"))
-        )
+        found = []
+        for holder in values.objects(concept):
+            for member in values.objects(holder.get("coding")):
+                system, code = values.text(member.get("system")), values.code(member.get("code"))
+                if system is not None and code is not None:
+                    found.append(self._codings.get((system, code)) or self._learnt(system, code))
+        return tuple(found)
 
     def are_in_tables(self, codings: Iterable[Coding]) -> bool:
         """Say whether any coding meets a row about social pain, exclusion or physical pain."""
@@ -39,17 +40,14 @@ class Concepts:
 
     def concerns_a_rule(self, drug: Drug) -> bool:
         """Say whether any rule looks at orders for this drug."""
-        known = self._drugs.get(drug)
+        names = drug.codings, drug.words
+        known = self._drugs.get(names)
         if known is None:
-            known = self._drugs[drug] = concerns_a_rule(drug, self._knowledge)
+            known = self._drugs[names] = concerns_a_rule(drug, self._knowledge)
         return known
 
-    def _coding(self, system: str, code: object) -> Coding:
-        key = (system, str(code))
-        known = self._codings.get(key)
-        if known is None:
-            known = self._codings[key] = coding(*key)
-        return known
+    def _learnt(self, system: str, code: str) -> Coding:
+        return self._codings.setdefault((system, code), coding(system, code))
 
     def _is_in_tables(self, code: Coding) -> bool:
         known = self._in_tables.get(code)
@@ -63,17 +61,13 @@ class Concepts:
         return known
 
 
-def words(concept: object) -> tuple[str, ...]:
+def words(concept: object) -> list[str]:
     """Return the displays and the text of one concept or an array of them."""
-    found = (
-        values.text(word)
-        for holder in values.objects(concept)
-        for word in (
-            *(member.get("display") for member in values.objects(holder.get("coding"))),
-            holder.get("text"),
-        )
-    )
-    return tuple(word for word in found if word is not None)
+    found = []
+    for holder in values.objects(concept):
+        found += [member.get("display") for member in values.objects(holder.get("coding"))]
+        found.append(holder.get("text"))
+    return [word for word in map(values.text, found) if word is not None]
 
 
 def codes(concept: object) -> frozenset[str]:

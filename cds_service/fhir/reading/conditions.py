@@ -28,12 +28,15 @@ _STATUS_SYSTEMS = frozenset(
 )
 _UNKNOWN = "unknown"
 _ASSERTED_DATE = "http://hl7.org/fhir/StructureDefinition/condition-assertedDate"
-_ABATEMENTS = (
-    "abatementDateTime",
-    "abatementPeriod",
-    "abatementAge",
-    "abatementRange",
-    "abatementString",
+_ABATEMENTS = frozenset(
+    {
+        "abatementDateTime",
+        "abatementPeriod",
+        "abatementAge",
+        "abatementRange",
+        "abatementString",
+        "abatementBoolean",
+    }
 )
 
 NO_CODE = "it carries no code"
@@ -135,9 +138,11 @@ def _asserted(element: Element, surroundings: Surroundings) -> Days | None:
 
 def _has_abatement(element: Element) -> bool:
     """Say whether the Condition is said to have abated, in whatever form, readable or not."""
-    if any(map(element.has, _ABATEMENTS)):
-        return True
-    return element.has("abatementBoolean") and element.boolean("abatementBoolean") is not False
+    if _ABATEMENTS.isdisjoint(element.value):
+        return False
+    if element.boolean("abatementBoolean") is False:
+        return any(map(element.has, _ABATEMENTS - {"abatementBoolean"}))
+    return any(map(element.has, _ABATEMENTS))
 
 
 def _abatement(element: Element, surroundings: Surroundings) -> date | None:

@@ -13,11 +13,9 @@ from zoneinfo import ZoneInfo
 
 _EARLIEST_YEAR, _LATEST_YEAR = 1800, 2200
 
-_DATE_TIME = re.compile(
-    r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
-    r"(?:[T ]\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?(?P<zone>Z|[+-]\d\d:?\d\d)?)?)?)?",
-    re.ASCII,
-)
+_DAY_LENGTH = len("2026-11-22")
+_MONTH = re.compile(r"(\d{4})(?:-(\d\d))?", re.ASCII)
+_TIME = re.compile(r"[T ]\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 
 
 class Days(NamedTuple):
@@ -43,24 +41,38 @@ def days(value: object, time_zone: ZoneInfo) -> Days | None:
     >>> days("2025-03-01T02:00:00Z", ZoneInfo("America/New_York")).earliest
     datetime.date(2025, 2, 28)
     """
-    match = _DATE_TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    written = value.strip()
+    try:
+        found = _day(written, time_zone) or _span(written)
+    except (ValueError, OverflowError):
+        return None
+    is_within = found is not None and _EARLIEST_YEAR <= found.earliest.year <= _LATEST_YEAR
+    return found if is_within else None
+
+
+def _day(written: str, time_zone: ZoneInfo) -> Days | None:
+    """Return the one day of a full date, with or without a time; ValueError when there is none."""
+    if len(written) < _DAY_LENGTH or written[4] != "-" or written[7] != "-":
+        return None
+    day = date.fromisoformat(written[:_DAY_LENGTH])
+    if len(written) > _DAY_LENGTH:
+        time = _TIME.fullmatch(written, _DAY_LENGTH)
+        if time is None:
+            return None
+        if time.group(1) is not None:
+            day = _day_at_site(written, time_zone) or day
+    return Days(day, day)
+
+
+def _span(written: str) -> Days | None:
+    """Return the days of a month or a year."""
+    match = _MONTH.fullmatch(written)
     if match is None:
         return None
-    year, month, day, zone = match.group("year", "month", "day", "zone")
-    if not _EARLIEST_YEAR <= int(year) <= _LATEST_YEAR:
-        return None
-    try:
-        if day is None:
-            return _span(int(year), None if month is None else int(month))
-        written = date(int(year), int(month), int(day))
-    except ValueError:
-        return None
-    found = written if zone is None else _day_at_site(match.group(), time_zone) or written
-    return Days(found, found)
-
-
-def _span(year: int, month: int | None) -> Days:
-    first, last = (1, 12) if month is None else (month, month)
+    year, month = int(match.group(1)), match.group(2)
+    first, last = (1, 12) if month is None else (int(month), int(month))
     return Days(date(year, first, 1), date(year, last, calendar.monthrange(year, last)[1]))
 
 

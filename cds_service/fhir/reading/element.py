@@ -45,9 +45,10 @@ class Element:
         value = self.value.get(name)
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
-        if not isinstance(value, dict):
-            value = self._unread(name, value) or {}
-        return Element(value, self._path_of(name), self.lost)
+        if isinstance(value, dict):
+            return Element(value, self._path_of(name), self.lost)
+        self._lost(name, value)
+        return _ABSENT
 
     def children(self, name: str) -> list[Element]:
         """Return the objects of the array under `name`, also from a bare object."""
@@ -58,44 +59,43 @@ class Element:
         found = [Element(member, path, self.lost) for member in values.objects(value)]
         members = value if isinstance(value, list) else [value]
         if any(not isinstance(member, dict) and member is not None for member in members):
-            self._unread(name, value)
+            self._lost(name, value)
         return found
-
-    def text(self, name: str) -> str | None:
-        """Return text."""
-        value = self.value.get(name)
-        return values.text(value) or self._unread(name, value)
 
     def code(self, name: str, allowed: Collection[str]) -> str | None:
         """Return a code of a closed list; any other is unreadable, never guessed."""
         value = self.value.get(name)
         found = values.text(value)
-        return found if found in allowed else self._unread(name, value)
+        return found if found in allowed else self._lost(name, value)
 
     def boolean(self, name: str) -> bool | None:
         """Return a boolean."""
         value = self.value.get(name)
-        return value if isinstance(value, bool) else self._unread(name, value)
+        return value if isinstance(value, bool) else self._lost(name, value)
 
     def integer(
         self, name: str, *, least: int = 0, most: int = values.LARGEST_NUMBER
     ) -> int | None:
         """Return a whole number from `least` to `most`, both included."""
         value = self.value.get(name)
+        if value is None:
+            return None
         found = values.integer(value)
         is_within = found is not None and least <= found <= most
-        return found if is_within else self._unread(name, value)
+        return found if is_within else self._lost(name, value)
 
     def positive_number(self, name: str, *, most: int = values.LARGEST_NUMBER) -> Decimal | None:
         """Return a number above 0 and at most `most`."""
         value = self.value.get(name)
+        if value is None:
+            return None
         found = values.number(value)
-        return found if found and found <= most else self._unread(name, value)
+        return found if found and found <= most else self._lost(name, value)
 
     def days(self, name: str, time_zone: ZoneInfo) -> Days | None:
         """Return the days a date may mean."""
         value = self.value.get(name)
-        return days(value, time_zone) or self._unread(name, value)
+        return None if value is None else days(value, time_zone) or self._lost(name, value)
 
     def quantity(self, name: str, *, is_positive: bool = False) -> Quantity | None:
         """Return an amount with its unit: the code where it is a known unit code, else the word.
@@ -104,10 +104,10 @@ class Element:
         """
         value = self.value.get(name)
         if not isinstance(value, dict) or not value:
-            return self._unread(name, value)
+            return self._lost(name, value)
         found = values.number(value.get("value"))
         if found is None or (is_positive and not found) or "comparator" in value:
-            return self._unread(name, value)
+            return self._lost(name, value)
         return Quantity(value=found, unit=_unit(value))
 
     def refuse_modifier_extension(self) -> bool:
@@ -117,12 +117,17 @@ class Element:
         self.note("modifierExtension")
         return True
 
-    def _unread(self, name: str, value: object) -> None:
-        if not values.is_absent(value):
+    def _lost(self, name: str, value: object) -> None:
+        """Note a value that could not be read, unless it is none."""
+        if value is not None and not values.is_absent(value):
             self.note(name)
 
     def _path_of(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
+
+
+_ABSENT = Element({})
+"""Stands for every object that is not there: nothing in it is present, so nothing is ever lost."""
 
 
 def _unit(quantity: JsonObject) -> str | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cds_service.clinical.drugs import recognised_opioid
 from cds_service.clinical.orders import HISTORY_INTENTS, HISTORY_STATUSES
-from cds_service.clinical.record import DataGap, Drug, GapKind, Order
+from cds_service.clinical.record import DataGap, Dosage, Drug, GapKind, Order
 from cds_service.clinical.terminology import Coding
 from cds_service.fhir.reading.bounds import bounds_of
 from cds_service.fhir.reading.concepts import Concepts, codes
@@ -119,6 +119,7 @@ def _order(
     """Return the order. Dates of start are read as the first day they may mean."""
     time_zone = surroundings.time_zone
     instructions = [(part, dosage(part)) for part in element.children("dosageInstruction")]
+    lost_dosages = [Dosage(is_readable=False)] if "dosageInstruction" in element.lost else []
     bounds = bounds_of(instructions, time_zone)
     authored = element.days("authoredOn", time_zone)
     dispense = _dispense_request(element)
@@ -140,7 +141,7 @@ def _order(
         expected_supply=dispense.quantity("expectedSupplyDuration"),
         quantity=dispense.quantity("quantity"),
         repeats_allowed=dispense.integer("numberOfRepeatsAllowed", most=_MOST_REPEATS),
-        dosages=tuple(dosage for _, dosage in instructions),
+        dosages=(*(dosage for _, dosage in instructions), *lost_dosages),
         is_continuous_therapy=_is_continuous(element, surroundings.concepts),
     )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from cds_service.errors import PatientMismatch
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
-_URN = ("urn:uuid:", "urn:oid:")
 _ABOUT = ("subject", "patient")
+_URN = ("urn:uuid:", "urn:oid:")
 
 
 class Target(NamedTuple):
@@ -30,17 +30,16 @@ def reference_to(resource_type: str, id_: object) -> str | None:
     return f"{resource_type}/{id_}" if is_plain else None
 
 
-def written(reference: object) -> Iterator[str]:
-    """Yield the reference strings of a Reference, of an array of them, or of a bare string."""
+def written(reference: object) -> tuple[str, ...]:
+    """Return the reference strings of a Reference, of an array of them, or of a bare string."""
     if isinstance(reference, dict):
         reference = reference.get("reference")
     if isinstance(reference, str):
-        if reference.strip():
-            yield reference
-    elif isinstance(reference, list):
-        for member in reference:
-            if not isinstance(member, list):
-                yield from written(member)
+        return (reference,) if reference.strip() else ()
+    members = reference if isinstance(reference, list) else ()
+    return tuple(
+        one for member in members if not isinstance(member, list) for one in written(member)
+    )
 
 
 def target(reference: str) -> Target:
@@ -74,19 +73,20 @@ class PatientOfCall:
 
         Source: security-reliability.md T22.
         """
-        return all(
-            self._names_this(reference)
+        about = [
+            reference
             for element in _ABOUT
             if element in resource
             for reference in written(resource[element])
-        )
+        ]
+        return all([self._is_this(reference) for reference in about])
 
     def refuse_another(self, patient_id: object) -> None:
         """Raise PatientMismatch when a Patient resource has another id."""
         if patient_id is not None and patient_id != self._patient_id:
             raise _mismatch()
 
-    def _names_this(self, reference: str) -> bool:
+    def _is_this(self, reference: str) -> bool:
         known = self._known.get(reference)
         if known is None:
             known = self._known[reference] = self._parsed(reference)

@@ -36,9 +36,11 @@ def is_absent(value: object) -> bool:
 
 def objects(value: object) -> list[JsonObject]:
     """Return the objects of an array, or a bare object where an array belongs, as a list."""
+    if isinstance(value, dict):
+        return [value] if value else []
     if isinstance(value, list):
         return [member for member in value if isinstance(member, dict)]
-    return [value] if isinstance(value, dict) and value else []
+    return []
 
 
 def text(value: object) -> str | None:
