@@ -13,6 +13,8 @@ from cds_service.errors import KnowledgeError
 from cds_service.hooks.card_files import load_cards, packaged_cards
 from cds_service.hooks.cards import CardDeck
 from cds_service.hooks.facts import CONDITIONS, FACTS
+from tests.assessments import assessment
+from tests.hooks.builders import card, paragraph
 
 URL = "https://cds.example.org"
 
@@ -334,6 +336,27 @@ def test_a_faulty_suggestion_is_told(cards: Cards, old: str, new: str, expected:
     cards.change("suggestions", old, new)
     faults = cards.faults()
     assert any(expected in fault for fault in faults), faults
+
+
+def test_a_list_of_tables_with_something_else_in_it_is_told(cards: Cards) -> None:
+    (cards.directory / "suggestions.toml").write_text('suggestion = ["naloxone"]')
+    assert "suggestions.toml: suggestion 1: a table is needed" in cards.faults()
+
+
+def test_a_site_may_put_a_condition_on_a_whole_paragraph(cards: Cards) -> None:
+    cards.change(
+        "long-term-therapy-review",
+        'paragraph = "help"',
+        'paragraph = "help"\nwhen = "has_benzodiazepine"',
+    )
+    deck = load_cards(cards.directory, knowledge=cards.knowledge, public_url=URL)
+
+    def helps(has_benzodiazepine: bool) -> bool:
+        found = assessment(cards.knowledge, has_benzodiazepine=has_benzodiazepine)
+        return bool(paragraph(card(deck, found, rule="long-term-therapy-review"), "What can help"))
+
+    assert not helps(False)
+    assert helps(True)
 
 
 def test_every_fault_is_told_at_once(cards: Cards) -> None:
