@@ -116,7 +116,7 @@ def _sum(shares: Sequence[Share]) -> Share:
     text = " + ".join(share.text for share in shares)
     return Share(
         units=sum((share.units for share in shares), Fraction(0)),
-        kind=shares[0].kind,
+        kind=next((share.kind for share in shares if share.kind != "piece"), "piece"),
         text=text if len(shares) == 1 else f"({text})",
     )
 

@@ -56,12 +56,13 @@ def _from_repeat(timing: Timing) -> Fraction | Shortfall | None:
     periods = [p for p in (timing.period, timing.period_max) if p is not None]
     if not periods or (not stated and timing.times_of_day):
         return None
-    if max(stated, default=1) < 1 or any(exact(period) is None for period in periods):
+    frequency = max(stated, default=1)
+    if frequency < 1 or any(exact(period) is None for period in periods):
         return Shortfall.OUT_OF_BOUNDS
     length = length_days(Quantity(value=min(periods), unit=timing.period_unit))
     if length is None:
         return None
-    times = max(stated, default=1) / length
+    times = frequency / length
     return times * _share_of_week(timing) if length <= 1 else times
 
 

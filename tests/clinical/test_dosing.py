@@ -105,8 +105,7 @@ def test_a_dose_by_volume_counts_millilitres() -> None:
 
 def test_one_patch_every_72_hours_is_a_third_of_a_patch_a_day() -> None:
     per_day = taken(dosage(1, "{patch}", every(72, "h")), of=PATCH_25)
-    assert per_day is not None
-    assert Decimal(1) / 3 < per_day < Decimal("0.334")  # rounded up in the 28th digit
+    assert per_day == Decimal("0.3333333333333333333333333334")  # rounded up in the 28th digit
     assert Decimal(10) / per_day <= 30  # ten patches never seem to last into a 31st day
 
 
@@ -407,6 +406,15 @@ def test_one_dosage_that_is_unknown_leaves_the_sum_unknown() -> None:
     assert why_not(dosage(1, "{tbl}", Q6H), dosage(None, timing=Q6H)) is Shortfall.NO_DOSE
 
 
+def test_of_two_gaps_the_first_is_named() -> None:
+    assert why_not(dosage(1, "box", Q6H), dosage(1, None, Q6H)) is Shortfall.UNKNOWN_UNIT
+    assert why_not(dosage(1, None, Q6H), dosage(1, "box", Q6H)) is Shortfall.NO_UNIT
+
+
+def test_a_missing_dose_is_named_before_a_missing_frequency() -> None:
+    assert why_not(dosage(None)) is Shortfall.NO_DOSE
+
+
 def test_a_contradiction_is_named_before_a_gap() -> None:
     gap, contradiction = dosage(1, None, Q6H), dosage(0, "{tbl}", Q6H)
     assert why_not(gap, contradiction) is Shortfall.OUT_OF_BOUNDS
@@ -484,6 +492,16 @@ def test_without_a_product_doses_in_different_units_do_not_add_up() -> None:
     assert why_not(dosage(1, "{tbl}", Q6H), dosage(5, "mg", Q6H), of=None) is Shortfall.UNFIT_UNIT
     two_kinds = (dosage(1, "1", Q6H), dosage(1, "{tbl}", Q6H), dosage(1, "{patch}", Q6H))
     assert why_not(*two_kinds, of=None) is Shortfall.UNFIT_UNIT
+
+
+@pytest.mark.parametrize(("fill", "per_day"), [("{tbl}", 8), ("1", 8), ("{patch}", None)])
+def test_without_a_product_pieces_added_to_tablets_are_tablets(
+    fill: str, per_day: int | None
+) -> None:
+    doses = (dosage(1, "{pill}", Q6H), dosage(1, "{tbl}", Q6H))
+    for taken_together in (doses, doses[::-1]):
+        order = prescription(*taken_together, amount=quantity(30, fill))
+        assert units_per_day(order, None) == per_day
 
 
 def test_an_order_without_dosage_and_quantity_has_no_units_per_day() -> None:

@@ -43,6 +43,10 @@ def test_the_upper_frequency_counts_also_when_the_two_are_swapped() -> None:
     assert times_per_day(every(1, "d", times=4, times_max=2)) == 4
 
 
+def test_up_to_twice_counts_as_twice() -> None:
+    assert times_per_day(every(1, "d", times=0, times_max=2)) == 2
+
+
 def test_the_shorter_period_counts() -> None:
     assert times_per_day(every(4, "h", period_max=6)) == 6  # 24 / 4
 
