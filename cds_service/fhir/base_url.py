@@ -107,7 +107,7 @@ class BaseUrl:
             return f"{self.origin}{link}"
         if link.startswith("?"):
             return f"{self}{link}"
-        return link if _HAS_SCHEME.match(link) else f"{self}/{link}"
+        return f"{self}/{link}" if link and not _HAS_SCHEME.match(link) else link
 
     def __str__(self) -> str:
         return f"{self.origin}{self.path}"
@@ -115,7 +115,7 @@ class BaseUrl:
 
 def _parts(url: str) -> tuple[str, str, int, str, str] | None:
     """Scheme, host, port, path and query with its question mark; None for anything odd."""
-    if len(url) > _LONGEST_URL or "\\" in url or not _VISIBLE.fullmatch(url):
+    if len(url) > _LONGEST_URL or not _VISIBLE.fullmatch(url):
         return None
     whole = _ABSOLUTE.fullmatch(url)
     authority = _AUTHORITY.fullmatch(whole["authority"]) if whole else None
@@ -141,7 +141,7 @@ def _address(six: str) -> str | None:
 def _name(host: str) -> str | None:
     """A lower-case host name or a plain dotted IPv4 address; None for every other form."""
     labels = host.split(".")
-    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+    if not all(_LABEL.fullmatch(label) for label in labels):
         return None
     if not _NUMBER.fullmatch(labels[-1]):
         return host

@@ -137,7 +137,7 @@ def _bundle(bundle: Resource) -> Listing | None:
     link = next_link(bundle)
     matches = len(resources) + len(unreadable) - included
     stated = bundle.get("total")
-    total = stated if isinstance(stated, int) and not isinstance(stated, bool) else None
+    total = stated if isinstance(stated, int) else None
     return Listing(
         resources=tuple(resources),
         types=_types(resources),

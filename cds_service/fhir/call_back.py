@@ -63,7 +63,7 @@ def completed(
 
 
 def missing_medications(resources: Iterable[Resource], fhir: FhirAccess) -> tuple[Resource, ...]:
-    """Read the Medications that orders among `resources` point at and that are not among them.
+    """Read what orders among `resources` point at as Medications that are not among them.
 
     At most `medication_reads` of them, those first that nothing but the Medication names. What
     cannot be read, or is no resource of this server, is left to the reader as a gap.
@@ -88,7 +88,7 @@ def missing_medications(resources: Iterable[Resource], fhir: FhirAccess) -> tupl
         page
         for id_, answer in zip(ids, answers, strict=True)
         for page in answer.pages
-        if page.get("resourceType") == "Medication" and page.get("id") == id_
+        if page.get("id") == id_
     )
 
 
@@ -152,4 +152,4 @@ def _medication_id(reference: str, fhir: FhirAccess) -> str | None:
     link = fhir.base.below(f"Medication/{quote(named.id, safe='')}")
     is_here = link == fhir.base.below(reference.strip().split("/_history/", 1)[0])
     is_medication = named.resource_type == "Medication" and link is not None
-    return named.id if is_medication and is_here else None
+    return (named.id or None) if is_medication and is_here else None

@@ -32,7 +32,18 @@ Observe = Callable[[str, str, float], None]
 
 _GRACE_SECONDS = 0.05
 """What threads get after the deadline to hand in the pages they have."""
-_SERVER_FAULTS = frozenset({Failure.SERVER_ERROR, Failure.UNREACHABLE, Failure.TIMED_OUT})
+_FAULTS = frozenset({Failure.SERVER_ERROR, Failure.UNREACHABLE, Failure.TIMED_OUT})
+_SIGNS_OF_LIFE = frozenset(
+    {
+        Failure.ACCESS_REFUSED,
+        Failure.NOT_FOUND,
+        Failure.REJECTED,
+        Failure.REDIRECTED,
+        Failure.THROTTLED,
+        Failure.UNREADABLE,
+        Failure.TOO_LARGE,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,16 +180,29 @@ class FhirAccess:
 
         If the server is believed to be down, the first question probes it for the others.
         """
-        match self.circuit.admission():
-            case Admission.ALL:
-                return self._parallel(questions)
-            case Admission.ONE_PROBE:
-                probe = self._parallel(questions[:1])
-                if not self.circuit.is_open:
-                    return probe + self._parallel(questions[1:])
-                return probe + (Answer(failure=Failure.CIRCUIT_OPEN),) * len(questions[1:])
-            case Admission.NOTHING:
-                return (Answer(failure=Failure.CIRCUIT_OPEN),) * len(questions)
+        admission = self.circuit.admission() if questions else Admission.NOTHING
+        if admission is Admission.ALL:
+            return self._noted(questions)
+        refused = Answer(failure=Failure.CIRCUIT_OPEN)
+        if admission is Admission.NOTHING:
+            return (refused,) * len(questions)
+        probe = self._noted(questions[:1])
+        rest = questions[1:]
+        return probe + ((refused,) * len(rest) if self.circuit.is_open else self._noted(rest))
+
+    def _noted(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
+        """Ask, and tell the circuit once: searches that fail together are one failure.
+
+        Running out of time says nothing about the server when little was left to begin with.
+        """
+        is_late = self._seconds_left() < self.client.limits.deadline_seconds / 2
+        answers = self._parallel(questions)
+        failures = {answer.failure for answer in answers}
+        if any(answer.pages for answer in answers) or failures & _SIGNS_OF_LIFE:
+            self.circuit.succeeded()
+        elif failures & _FAULTS and not (is_late and Failure.TIMED_OUT in failures):
+            self.circuit.failed()
+        return answers
 
     def _parallel(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
         answers = [Answer(failure=Failure.TIMED_OUT)] * len(questions)
@@ -188,12 +212,10 @@ class FhirAccess:
             for place, question in islice(waiting, self.client.limits.calls_at_once - len(running)):
                 running[self.client.threads.submit(self._answer, question)] = place
             patience = max(0.0, self._seconds_left() + _GRACE_SECONDS)
-            done, late = wait(running, timeout=patience, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, timeout=patience, return_when=FIRST_COMPLETED)
             for future in done:
                 answers[running.pop(future)] = future.result()
             if not done:
-                for future in late:
-                    future.cancel()
                 return tuple(answers)
 
     def _answer(self, question: Question) -> Answer:
@@ -229,8 +251,7 @@ class FhirAccess:
 
     def _observed(self, resource_type: str, url: str) -> Exchange:
         started = self.client.monotonic()
-        seconds_given = self._seconds_left()
-        if seconds_given <= 0:
+        if self._seconds_left() <= 0:
             return Exchange(failure=Failure.TIMED_OUT)
         got = exchange(
             self.client.session,
@@ -240,18 +261,9 @@ class FhirAccess:
             most_bytes=self.client.limits.answer_bytes,
             most_levels=self.client.limits.answer_levels,
         )
-        self._note(got.failure, seconds_given=seconds_given)
         if self.observe is not None:
             self.observe(resource_type, got.failure or "ok", self.client.monotonic() - started)
         return got
-
-    def _note(self, failure: Failure | None, *, seconds_given: float) -> None:
-        """Tell the circuit. A late request that ran out of time says nothing about the server."""
-        was_late = seconds_given < self.client.limits.deadline_seconds / 2
-        if failure not in _SERVER_FAULTS:
-            self.circuit.succeeded()
-        elif not (failure is Failure.TIMED_OUT and was_late):
-            self.circuit.failed()
 
     def _seconds_left(self) -> float:
         return self.deadline - self.client.monotonic()

@@ -81,7 +81,7 @@ def exchange(
         ):
             if response.status_code != HTTPStatus.OK:
                 return _refused(response)
-            raw = _read(response, most_bytes=most_bytes, seconds_left=seconds_left)
+            raw = _read(response, most_bytes=most_bytes)
     except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError):
         failure = Failure.TIMED_OUT if seconds_left() <= 0 else Failure.UNREACHABLE
         return Exchange(failure=failure)
@@ -110,9 +110,7 @@ def _refused(response: requests.Response) -> Exchange:
     return Exchange(failure=Failure.REDIRECTED if status >= 300 else Failure.UNREADABLE)
 
 
-def _read(
-    response: requests.Response, *, most_bytes: int, seconds_left: Callable[[], float]
-) -> bytes | Failure:
+def _read(response: requests.Response, *, most_bytes: int) -> bytes | Failure:
     """Read the body as it came; an encoded one is refused unread, for it may be a bomb."""
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         return Failure.UNREADABLE
@@ -123,8 +121,6 @@ def _read(
         missing -= len(piece)
         if missing <= 0:
             return Failure.TOO_LARGE
-        if seconds_left() <= 0:
-            return Failure.TIMED_OUT
     return b"".join(pieces)
 
 

@@ -26,7 +26,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-# Without it a server that writes header and body apart waits 40 ms for our delayed ACK (Linux only).
+# Linux only. Without it a server that writes header and body apart waits 40 ms for our delayed ACK.
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _seconds_left: ContextVar[Callable[[], float]] = ContextVar("seconds_left")
 
