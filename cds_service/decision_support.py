@@ -89,6 +89,7 @@ def advise(
             knowledge=site.knowledge,
             time_zone=site.time_zone,
             use_labelled=use_labelled,
+            bystanders=request.other_draft_entries,
         )
         assessment = assess(record, site.knowledge, as_of=as_of, hook=service.hook)
         recommendations = recommend(assessment, switched_off=site.rules_off)

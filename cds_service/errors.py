@@ -14,9 +14,9 @@
     │   ├── UnsupportedMediaType     415 not-supported
     │   ├── TooManyRequests          429 throttled
     │   ├── Overloaded               503 throttled
-    │   └── StoreUnavailable         503 transient     (feedback cannot be kept just now)
+    │   └── StoreUnavailable         503 transient     (feedback cannot be kept now)
     ├── ConfigurationError           exit 2            (settings, issuers)
-    └── KnowledgeError               exit 3            (data or cards missing, altered, contradictory)
+    └── KnowledgeError               exit 3            (data or cards missing, altered, at odds)
 
 A text says what is wrong, where, and what to do. It never contains a value of a patient.
 """

@@ -150,6 +150,7 @@ def assessment(
             findings=(),
             suppressed_by=None,
             has_opioid_use_disorder=has_opioid_use_disorder,
+            may_name_opioid_use_disorder=has_opioid_use_disorder,
             has_safety_concern=has_safety_concern,
             is_softened=False,
         ),

@@ -33,6 +33,9 @@ _LOWER: dict[Strength, Strength] = {
 _RANK: dict[Strength, int] = {"core": 2, "supporting": 1, "context": 0}
 _SECRECY: dict[Sensitivity, int] = {"SDV": 4, "VIO": 3, "MH": 2, "LIVARG": 1, "none": 0}
 
+_LABELLED: Sensitivity = "SDV"
+"""What a security label makes of any evidence: it is counted and never named."""
+
 LONG_TERM_OPIOID_DOMAIN = "long_term_opioid_use_marker"
 
 
@@ -143,7 +146,9 @@ def _condition_evidence(
             domain=strongest.domain,
             subdomain=strongest.subdomain,
             strength=_LOWER[strongest.strength] if stands.is_uncertain else strongest.strength,
-            sensitivity=max((row.sensitivity for row in rows), key=_SECRECY.__getitem__),
+            sensitivity=_LABELLED
+            if condition.is_labelled
+            else max((row.sensitivity for row in rows), key=_SECRECY.__getitem__),
             year=None if noted is None else noted.year,
             status=condition.clinical_status,
             counts=stands.counts,
@@ -208,7 +213,7 @@ def _evidence_of(
         domain=row.domain,
         subdomain=row.subdomain,
         strength=row.strength,
-        sensitivity=row.sensitivity,
+        sensitivity=_LABELLED if observation.is_labelled else row.sensitivity,
         year=None if observation.effective is None else observation.effective.year,
         status=observation.status,
         counts=why_not is None,

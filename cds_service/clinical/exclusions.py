@@ -52,6 +52,7 @@ class ExclusionFinding:
     action: ExclusionAction
     counts: bool
     why_not: str | None = None
+    is_labelled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,12 +60,13 @@ class Exclusions:
     """What changes the advice.
 
     `suppressed_by` is a category of the table, "age" or "deceased"; None: nothing suppresses.
-    `has_moud` is set by conditions and procedures here and by orders in `assessment`.
+    `may_name_opioid_use_disorder`: it stands on a record that no security label keeps unnamed.
     """
 
     findings: tuple[ExclusionFinding, ...]
     suppressed_by: str | None
     has_opioid_use_disorder: bool
+    may_name_opioid_use_disorder: bool
     has_safety_concern: bool
     is_softened: bool
 
@@ -85,6 +87,9 @@ def exclusions(record: PatientRecord, knowledge: Knowledge, *, as_of: date) -> E
         findings=findings,
         suppressed_by=_suppressed_by(record, suppressing, knowledge.thresholds, as_of),
         has_opioid_use_disorder=any(f.action == "redirect" for f in counted),
+        may_name_opioid_use_disorder=any(
+            f.action == "redirect" and not f.is_labelled for f in counted
+        ),
         has_safety_concern=any(f.action == "safety" for f in counted),
         is_softened=any(f.action == "soften" for f in counted),
     )
@@ -133,6 +138,7 @@ def _condition_findings(
             action=action,
             counts=stands.counts and action != "do_not_exclude",
             why_not=stands.why_not or ("does not exclude" if action == "do_not_exclude" else None),
+            is_labelled=condition.is_labelled,
         )
 
 

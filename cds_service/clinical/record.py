@@ -27,6 +27,8 @@ class GapKind(StrEnum):
     """Only part of the orders could be read."""
     CONDITION_UNREADABLE = "condition-unreadable"
     """A Condition that cannot be read at all."""
+    CONDITION_UNCODED = "condition-uncoded"
+    """A Condition in words only: it was read, and no table can say what it means."""
     CONDITIONS_INCOMPLETE = "conditions-incomplete"
     """Only part of the Conditions could be read."""
     PATIENT_UNREADABLE = "patient-unreadable"
@@ -147,8 +149,8 @@ class Condition:
     """One Condition that meets a row of a code table.
 
     `onset` is read as its earliest day, `recorded` as its latest. `has_abatement` says some
-    abatement is present; `abatement` is its (earliest) day where one is given. `encounter` is the
-    reference to the encounter it was coded at.
+    abatement is present; `abatement` is its (earliest) day where one is given. `encounter` names
+    the encounter it was coded at. `is_labelled`: a security label asks that it is never named.
     """
 
     reference: str
@@ -161,6 +163,7 @@ class Condition:
     has_abatement: bool = False
     abatement: date | None = None
     encounter: str | None = None
+    is_labelled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,12 +182,16 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observation:
-    """One Observation that meets a row of a code table; `effective` is its latest day."""
+    """One Observation that meets a row of a code table; `effective` is its latest day.
+
+    `is_labelled`: a security label asks that it is never named.
+    """
 
     reference: str
     status: str | None
     effective: date | None
     answers: tuple[Answer, ...]
+    is_labelled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -103,14 +103,17 @@ def was_never_screened(assessment: Assessment) -> bool:
 
 
 def is_redirected(assessment: Assessment) -> bool:
-    """Opioid use disorder without its treatment, a full agonist renewed, and a card would show."""
+    """Opioid use disorder without its treatment, a full agonist renewed, and a card would show.
+
+    A disorder that a security label keeps unnamed redirects nothing: the card would name it.
+    """
     ingredients = assessment.knowledge.ingredients
     if assessment.hook == "patient-view":
         orders = assessment.opioid_orders
     else:
         orders = assessment.opioid_drafts if is_renewal(assessment) else ()
     return (
-        assessment.exclusions.has_opioid_use_disorder
+        assessment.exclusions.may_name_opioid_use_disorder
         and not assessment.has_moud
         and any(
             order.drug is not None and ingredients[order.drug.ingredient].is_full_agonist

@@ -63,16 +63,21 @@ def read_record(
     knowledge: Knowledge,
     time_zone: ZoneInfo,
     use_labelled: bool = False,
+    bystanders: Sequence[JsonObject] = (),
 ) -> PatientRecord:
     """Return the record of the patient of the call.
 
     `drafts` are the orders of the hook's context. `time_zone` is the site's: it turns times into
-    calendar days. `use_labelled` is the site's policy on sensitivity labels. Every resource is in
-    the record, in its `unrelated` or in a gap. Raises PatientMismatch when a resource, used or
+    calendar days. `use_labelled` is the site's policy on sensitivity labels. `bystanders` are the
+    other entries of the context: nothing is read of them but whose they are. Every resource is
+    in the record, in its `unrelated` or in a gap. Raises PatientMismatch when a resource, used or
     not, names another patient.
     """
     sources = (*_sources_of(resources.by_type), *_drafts_of(drafts))
-    usable, set_aside = _sorted_out(sources, PatientOfCall(patient_id), use_labelled=use_labelled)
+    patient_of_call = PatientOfCall(patient_id)
+    for bystander in bystanders:
+        patient_of_call.is_subject_of(bystander)
+    usable, set_aside = _sorted_out(sources, patient_of_call, use_labelled=use_labelled)
     patient = read_patient(usable.get("Patient", ()), time_zone)
     surroundings = _surroundings(usable, set_aside, knowledge, time_zone)
     parts, unrelated, gaps = _collected(usable, surroundings)

@@ -96,6 +96,15 @@ def test_the_most_secret_coding_of_a_condition_decides_how_it_may_be_shown(
     assert only(assess(knowledge, both)).sensitivity == "SDV"
 
 
+def test_labelled_evidence_counts_and_is_never_named(knowledge: Knowledge) -> None:
+    from dataclasses import replace
+
+    seen = only(assess(knowledge, icd(DEPRESSION, is_labelled=True)))
+    assert (seen.counts, seen.sensitivity) == (True, "SDV")
+    answer = replace(screen(PHQ9, number=18), is_labelled=True)
+    assert only(answers(knowledge, answer)).sensitivity == "SDV"
+
+
 @pytest.mark.parametrize(
     "code", ["Z69.010", "Z69.020", "Z69.11", "Z69.81", "Z62.810", "T74.11XA", "Z91.410"]
 )

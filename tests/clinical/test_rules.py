@@ -403,6 +403,18 @@ def test_an_incomplete_record_never_stands_beside_another_card(knowledge: Knowle
     assert seen == (("long-term-renewal-social-pain", "warning"),)
 
 
+def test_a_condition_in_words_only_is_no_reason_for_a_card(knowledge: Knowledge) -> None:
+    assert said(knowledge, "order-sign", gaps=gap(GapKind.CONDITION_UNCODED)) == ()
+
+
+def test_a_disorder_that_a_label_keeps_unnamed_redirects_nothing(knowledge: Knowledge) -> None:
+    labelled = replace(OUD, is_labelled=True)
+    ((rule_id, _),) = said(knowledge, "order-sign", GRIEF, labelled)
+    assert rule_id == "long-term-renewal-social-pain"
+    methadone = order("MedicationRequest/draft", status="draft", drug=rxnorm(METHADONE_10))
+    assert said(knowledge, "order-sign", GRIEF, labelled, drafts=(methadone,)) == ()
+
+
 def test_an_optional_gap_is_no_reason_for_a_card(knowledge: Knowledge) -> None:
     assert said(knowledge, "patient-view", gaps=gap(GapKind.OPTIONAL_UNREADABLE)) == ()
     assert (

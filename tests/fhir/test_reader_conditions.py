@@ -61,19 +61,36 @@ class TestSelection:
             None,
             {},
             {"text": "depression"},
-            "F33.1",
-            {"coding": [{"code": "F33.1"}]},
-            {"coding": [{"system": ICD_10_CM, "code": ["F33.1"]}]},
+            {"coding": [], "text": "depression"},
             {"coding": [{"system": ICD_10_CM}]},
         ],
     )
-    def test_a_condition_without_any_code_is_a_gap(self, knowledge: Knowledge, code: Any) -> None:
+    def test_a_condition_in_words_only_is_said_to_be_uncoded(
+        self, knowledge: Knowledge, code: Any
+    ) -> None:
         (gap,) = read(knowledge, condition(code=code)).gaps
         assert (gap.kind, gap.where, gap.element, gap.reason) == (
-            GapKind.CONDITION_UNREADABLE,
+            GapKind.CONDITION_UNCODED,
             "Condition/c1",
             "code",
             "it carries no code",
+        )
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "F33.1",
+            {"coding": [{"code": "F33.1"}]},
+            {"coding": [{"system": ICD_10_CM, "code": ["F33.1"]}]},
+        ],
+    )
+    def test_a_condition_whose_code_is_lost_is_unreadable(
+        self, knowledge: Knowledge, code: Any
+    ) -> None:
+        (gap,) = read(knowledge, condition(code=code)).gaps
+        assert (gap.kind, gap.reason) == (
+            GapKind.CONDITION_UNREADABLE,
+            "its code cannot be read",
         )
 
     def test_a_condition_without_code_that_never_was_is_no_gap(self, knowledge: Knowledge) -> None:

@@ -165,8 +165,8 @@ def test_a_file_that_is_no_toml_is_told(cards: Cards) -> None:
         ),
         (
             "long-term-therapy-review",
-            '  "Opioid therapy, probably',
-            '  { when = "is_long_term", text = "x" }]\n_ = [ "Opioid therapy, probably',
+            '  "Opioid therapy, possibly',
+            '  { when = "is_long_term", text = "x" }]\n_ = [ "Opioid therapy, possibly',
             (
                 "long-term-therapy-review.toml: summary: the last one must hold always",
                 "long-term-therapy-review.toml: _: there is no such key",

@@ -79,7 +79,7 @@ def test_the_warning_card_reads_like_this(deck: CardDeck, knowledge: Knowledge) 
         (
             "long-term-renewal-possible",
             60,
-            "Opioid renewal, probably long-term: consider reviewing pain together with mood and "
+            "Opioid renewal, possibly long-term: consider reviewing pain together with mood and "
             "social context",
         ),
         (
@@ -97,7 +97,7 @@ def test_the_warning_card_reads_like_this(deck: CardDeck, knowledge: Knowledge) 
         (
             "long-term-therapy-review",
             None,
-            "Opioid therapy, probably long-term: consider reviewing pain together with mood and "
+            "Opioid therapy, possibly long-term: consider reviewing pain together with mood and "
             "social context",
         ),
         (
@@ -303,9 +303,9 @@ def test_why_therapy_is_thought_long_term_is_told_when_no_run_shows_it(
 ) -> None:
     uncertain = assessment(knowledge, run_days=None, possibly_long_term=reasons)
     shown = card(deck, uncertain, rule="long-term-renewal-possible")
-    assert record_part(shown).startswith(f"Probably long-term: {expected}.")
+    assert record_part(shown).startswith(f"Possibly long-term: {expected}.")
     certain = assessment(knowledge, run_days=300, possibly_long_term=reasons)
-    assert "Probably" not in record_part(card(deck, certain, rule="long-term-renewal-possible"))
+    assert "Possibly" not in record_part(card(deck, certain, rule="long-term-renewal-possible"))
 
 
 def test_a_crossing_order_tells_how_far_it_reaches(deck: CardDeck, knowledge: Knowledge) -> None:

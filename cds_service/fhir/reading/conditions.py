@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from cds_service.clinical.record import Condition, GapKind
+from cds_service.clinical.record import Condition, DataGap, GapKind
 from cds_service.fhir.reading import references, values
 from cds_service.fhir.reading.concepts import codes
 from cds_service.fhir.reading.dates import Days, days
 from cds_service.fhir.reading.element import Element
+from cds_service.fhir.reading.labels import is_labelled
 from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
 
 CLINICAL_STATUSES = frozenset(
@@ -40,13 +41,14 @@ _ABATEMENTS = frozenset(
 )
 
 NO_CODE = "it carries no code"
+LOST_CODE = "its code cannot be read"
 
 
 def read_condition(source: Source, surroundings: Surroundings) -> Reading[Condition]:
     """Return the Condition, when one of its codes meets a table.
 
-    One without any code, or whose clinicalStatus, verificationStatus or modifierExtension cannot
-    be read, is a gap.
+    One without a usable code, or whose clinicalStatus, verificationStatus or modifierExtension
+    cannot be read, is a gap.
 
     Source: clinical.md section 4.
     """
@@ -63,7 +65,7 @@ def read_condition(source: Source, surroundings: Surroundings) -> Reading[Condit
     if not codings:
         if verification_status == "entered-in-error":
             return NOTHING
-        return Reading(None, (source.gap(GapKind.CONDITION_UNREADABLE, NO_CODE, element="code"),))
+        return Reading(None, (_uncoded(source),))
     condition = Condition(
         reference=source.reference,
         codings=codings,
@@ -75,8 +77,21 @@ def read_condition(source: Source, surroundings: Surroundings) -> Reading[Condit
         has_abatement=_has_abatement(element),
         abatement=_abatement(element, surroundings),
         encounter=_encounter(element),
+        is_labelled=is_labelled(source.resource),
     )
     return Reading(condition, source.left_out(element))
+
+
+def _uncoded(source: Source) -> DataGap:
+    """Return the gap of a Condition in words only, or of one whose code is lost."""
+    code = source.resource.get("code")
+    is_wordy = values.is_absent(code) or (
+        isinstance(code, dict)
+        and not any("code" in coding for coding in values.objects(code.get("coding")))
+    )
+    if is_wordy:
+        return source.gap(GapKind.CONDITION_UNCODED, NO_CODE, element="code")
+    return source.gap(GapKind.CONDITION_UNREADABLE, LOST_CODE, element="code")
 
 
 def _status(element: Element, name: str, allowed: frozenset[str]) -> str | None:

@@ -21,16 +21,22 @@ def is_withheld(resource: Mapping[str, object], *, use_labelled: bool) -> bool:
     42 CFR Part 2 always does; restricted, very restricted and sensitivity labels do unless the
     site's policy is to use them.
     """
-    meta = resource.get("meta")
-    if not isinstance(meta, dict) or not meta.get("security"):
-        return False
-    labels = _labels(meta["security"])
+    labels = _labels(resource)
     if any(label.startswith(_NEVER_USED) for label in labels):
         return True
     return not use_labelled and not _USED_BY_POLICY.isdisjoint(labels)
 
 
-def _labels(security: object) -> set[str]:
+def is_labelled(resource: Mapping[str, object]) -> bool:
+    """Say whether a label asks that the resource, though it may be used, is never named."""
+    return not _USED_BY_POLICY.isdisjoint(_labels(resource))
+
+
+def _labels(resource: Mapping[str, object]) -> set[str]:
+    meta = resource.get("meta")
+    security = meta.get("security") if isinstance(meta, dict) else None
+    if not security:
+        return set()
     members = security if isinstance(security, list) else [security]
     codes = (member.get("code") if isinstance(member, dict) else member for member in members)
     return {code.strip().upper() for code in codes if isinstance(code, str)}

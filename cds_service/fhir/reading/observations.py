@@ -10,6 +10,7 @@ from cds_service.clinical.record import Answer, GapKind, Observation
 from cds_service.clinical.terminology import Coding
 from cds_service.fhir.reading import values
 from cds_service.fhir.reading.element import Element
+from cds_service.fhir.reading.labels import is_labelled
 from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
 from cds_service.fhir.reading.values import JsonObject
 
@@ -48,6 +49,7 @@ def read_observation(source: Source, surroundings: Surroundings) -> Reading[Obse
         status=status,
         effective=_effective(element, surroundings),
         answers=tuple(_answers(element, surroundings)),
+        is_labelled=is_labelled(source.resource),
     )
     return Reading(observation, source.left_out(element))
 

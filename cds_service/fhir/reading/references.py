@@ -79,7 +79,8 @@ class PatientOfCall:
             if element in resource
             for reference in written(resource[element])
         ]
-        return all([self._is_this(reference) for reference in about])
+        found = tuple(map(self._is_this, about))  # every one is looked at: any may be another's
+        return all(found)
 
     def refuse_another(self, patient_id: object) -> None:
         """Raise PatientMismatch when a Patient resource has another id."""
