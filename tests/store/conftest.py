@@ -90,14 +90,21 @@ class Cluster:
     def new_database(self) -> str:
         """Create an empty database and return its URL."""
         name = f"test_{next(_NUMBERS)}"
-        administrator = create_engine(
-            self.url("postgres").replace("postgresql:", "postgresql+psycopg:"),
-            poolclass=NullPool,
-            isolation_level="AUTOCOMMIT",
-        )
-        with administrator.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        self._administer(f"CREATE DATABASE {name}")
         return self.url(name)
+
+    def drop_databases(self) -> None:
+        """Drop what tests have made: a server with few files recovers fast."""
+        names = "SELECT datname FROM pg_database WHERE datname ~ '^test'"
+        for name in self._administer(names):
+            self._administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _administer(self, statement: str) -> list[str]:
+        url = self.url("postgres").replace("postgresql:", "postgresql+psycopg:")
+        engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            result = connection.exec_driver_sql(statement)
+            return list(result.scalars()) if result.returns_rows else []
 
 
 def _programs() -> Path:
@@ -136,6 +143,7 @@ def cluster(server: Cluster) -> Iterator[Cluster]:
     yield server
     if not server.is_running():
         server.start()
+    server.drop_databases()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
