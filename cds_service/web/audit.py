@@ -20,15 +20,17 @@ from pathlib import Path
 import orjson
 
 _CDS_HOOKS = "https://cds-hooks.hl7.org"
+_PATIENT = {"system": "http://terminology.hl7.org/CodeSystem/object-role", "code": "1"}
 _OUTCOMES = {True: "0", False: "8"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditedCall:
-    """One hook call or feedback, as the audit trail sees it.
+    """One hook call, as the audit trail sees it.
 
-    `user_reference` None: the hook names no user. `resources_read` counts by type. `cards` are
-    uuid and rule id, `knowledge` the version that produced them.
+    `user_reference` is that of a practitioner; None when the hook names no user or another one,
+    who may be the patient. `resources_read` counts by type. `cards` are uuid and rule id,
+    `knowledge` the version that produced them.
     """
 
     recorded: datetime
@@ -98,7 +100,7 @@ def _agents(call: AuditedCall) -> list[dict[str, object]]:
 def _entities(call: AuditedCall, patient: str | None) -> list[dict[str, object]]:
     entities: list[dict[str, object]] = []
     if patient is not None:
-        entities.append({"what": {"identifier": {"value": patient}}, "description": "Patient"})
+        entities.append({"what": {"identifier": {"value": patient}}, "role": _PATIENT})
     for kind, count in sorted(call.resources_read.items()):
         detail = {"type": "count", "valueString": str(count)}
         entities.append({"description": kind, "detail": [detail]})

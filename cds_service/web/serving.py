@@ -77,6 +77,8 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
         server.run(on_drain=lambda: log_event("draining"))
     finally:
         parts.close()
+        if audit is not None:
+            audit.close()
         log_event("stopped")
 
 

@@ -119,6 +119,12 @@ class Views:
         return orjson.dumps(discovery(self.parts.catalogue))
 
     @cached_property
+    def _types_asked_for(self) -> frozenset[str]:
+        """The types that may be written down: others are words of whoever sent them."""
+        queries = (query for service in self.parts.catalogue for query in service.prefetch)
+        return frozenset(query.resource_type for query in queries) | {"Medication"}
+
+    @cached_property
     def _services(self) -> Mapping[str, Service]:
         return {service.id: service for service in self.parts.catalogue}
 
@@ -232,6 +238,7 @@ class Views:
         if self.audit is None:
             return
         found = advice or Advice()
+        user = hook_request.user if hook_request.may_see_cards else None
         pairs = zip(found.cards, found.recommendations, strict=True)
         self.audit.write(
             AuditedCall(
@@ -240,10 +247,14 @@ class Views:
                 hook=hook_request.hook,
                 issuer=caller.issuer.name,
                 tenant=caller.tenant,
-                user_reference=hook_request.user.reference if hook_request.user else None,
+                user_reference=user.reference if user else None,
                 patient_id=hook_request.patient_id,
                 succeeded=advice is not None,
-                resources_read=found.resources_read,
+                resources_read={
+                    kind: count
+                    for kind, count in found.resources_read.items()
+                    if kind in self._types_asked_for
+                },
                 cards=tuple((str(card["uuid"]), rule.rule_id) for card, rule in pairs),
                 knowledge=self.parts.site.knowledge.version,
             )

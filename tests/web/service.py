@@ -91,3 +91,5 @@ def running(folder: Path, made: Made | None = None) -> Iterator[Running]:
         yield Running(parts=parts, metrics=metrics, client=app.test_client())
     finally:
         parts.close()
+        if made.audit is not None:
+            made.audit.close()

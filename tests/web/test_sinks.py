@@ -1,0 +1,245 @@
+"""What is written down of a request, in the log, the metrics, the traces and the audit trail."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fhir.resources.R4B.auditevent import AuditEvent
+
+from cds_service.errors import ConfigurationError
+from cds_service.issuers import Issuer
+from cds_service.web.app import create_app
+from cds_service.web.audit import AuditedCall, AuditFile
+from cds_service.web.metrics import Metrics
+from cds_service.web.notes import CallNote, failure_position
+from cds_service.web.trust import OpenDoor
+from tests.web.conftest import Log
+from tests.web.service import (
+    NOON,
+    ORDER_SIGN,
+    RULE_WARNED,
+    SUPPRESSED,
+    WARNED,
+    Made,
+    Running,
+    running,
+    scenario_request,
+)
+from tests.web.test_app import broken
+
+ALLOWED = {
+    "time", "level", "event", "request", "route", "hook", "service", "issuer", "tenant",
+    "hook_instance", "status", "outcome", "refusal", "card_count", "rules", "ms", "step_ms",
+    "fhir_calls", "bytes_in", "bytes_out", "failed_at", "knowledge",
+}  # fmt: skip
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Running]:
+    with running(tmp_path) as started:
+        yield started
+
+
+def test_a_call_leaves_one_line_made_of_what_is_allowed(service: Running, log: Log) -> None:
+    body = scenario_request(WARNED)
+    response = service.call(body)
+    [line] = log.lines
+    assert line.keys() <= ALLOWED
+    assert line["event"] == "request"
+    assert line["route"] == "/cds-services/<service_id>"
+    assert (line["hook"], line["issuer"], line["status"]) == ("order-sign", "development", 200)
+    assert (line["outcome"], line["card_count"], line["rules"]) == ("cards", 1, [RULE_WARNED])
+    assert line["step_ms"].keys() == {"authenticate", "read", "fetch", "evaluate"}
+    assert line["bytes_out"] == len(response.data)
+    assert len(line["hook_instance"]) == 16
+    assert body["hookInstance"] not in log.stream.getvalue()
+
+
+def test_an_error_and_its_line_have_the_same_number(service: Running, log: Log) -> None:
+    response = service.call({})
+    [line] = log.lines
+    assert response.json["issue"][0]["diagnostics"] == f"Request number {line['request']}"
+    assert (line["status"], line["outcome"]) == (400, "invalid")
+
+
+def test_an_address_that_is_asked_for_is_not_written_down(service: Running, log: Log) -> None:
+    service.client.get("/Patient/jane-roe?name=Jane")
+    service.client.post("/cds-services/jane-roe?name=Jane", json={})
+    assert "jane" not in log.stream.getvalue().lower()
+    assert [line["route"] for line in log.lines] == ["other", "/cds-services/<service_id>"]
+
+
+def test_a_bug_is_written_down_by_class_and_place_and_never_by_its_message(
+    tmp_path: Path, log: Log
+) -> None:
+    with running(tmp_path, broken(answers_failure_empty=False)) as service:
+        service.call(scenario_request(WARNED))
+    [line] = log.lines
+    assert line["level"] == "error"
+    assert line["failed_at"].startswith("RuntimeError at test_app.py:")
+    assert "decision_support.py:" in line["failed_at"]
+    assert "Jane" not in log.stream.getvalue()
+    assert "MRN" not in log.stream.getvalue()
+
+
+def test_the_messages_of_libraries_are_not_written_down(log: Log) -> None:
+    library = logging.getLogger("urllib3.connectionpool")
+    library.setLevel(logging.DEBUG)
+    library.debug("GET /Patient/jane-roe")
+    library.warning("Retrying https://ehr.example.org/Patient/jane-roe")
+    try:
+        raise ValueError("jane-roe")
+    except ValueError:
+        logging.getLogger("waitress").exception("Exception while serving /Patient/jane-roe")
+    assert "jane-roe" not in log.stream.getvalue()
+    assert [line["event"] for line in log.lines] == ["library"] * len(log.lines)
+    assert log.lines[-1]["logger"] == "waitress"
+    assert log.lines[-1]["failed_at"].startswith("ValueError at test_sinks.py:")
+
+
+def test_a_record_that_takes_our_name_gets_no_fields_of_its_own(log: Log) -> None:
+    logging.getLogger("cds_service").info("Jane Roe")
+    [line] = log.lines
+    assert line == {"time": line["time"], "level": "info", "event": "library",
+                    "logger": "cds_service"}  # fmt: skip
+
+
+def test_a_position_names_the_innermost_six_frames() -> None:
+    def dig(depth: int) -> None:
+        if depth == 0:
+            raise KeyError("jane-roe")
+        dig(depth - 1)
+
+    with pytest.raises(KeyError) as caught:
+        dig(20)
+    position = failure_position(caught.value)
+    assert position.startswith("KeyError at test_sinks.py:")
+    assert position.count(" < ") == 5
+    assert "jane" not in position
+
+
+def test_the_metrics_have_the_published_names_and_labels(service: Running) -> None:
+    service.call(scenario_request(WARNED))
+    service.call(scenario_request(SUPPRESSED))
+    service.call({})
+    labels = {"hook": "order-sign", "issuer": "development"}
+    assert service.count("cds_requests_total", **labels, outcome="cards") == 1
+    assert service.count("cds_requests_total", **labels, outcome="empty") == 1
+    assert service.count("cds_requests_total", **labels, outcome="invalid") == 1
+    assert service.count("cds_request_seconds_count", hook="order-sign", outcome="cards") == 1
+    assert service.count("cds_rule_fired_total", rule=RULE_WARNED) == 1
+    assert service.count("cds_inflight", kind="hook") == 0
+
+
+def test_a_gauge_is_read_when_it_is_asked_for() -> None:
+    metrics, ages = Metrics(), {"north": 1.0}
+    metrics.watch("cds_jwks_age_seconds", "Age.", lambda: ages, label="issuer")
+    read = metrics.registry.get_sample_value
+    assert read("cds_jwks_age_seconds", {"issuer": "north"}) == 1
+    ages["south"] = 2.0
+    assert read("cds_jwks_age_seconds", {"issuer": "south"}) == 2
+
+
+def test_rows_given_up_by_the_store_are_counted() -> None:
+    metrics = Metrics()
+    metrics.record_loss("card", 3)
+    assert metrics.registry.get_sample_value("cds_store_lost_rows_total", {"table": "card"}) == 3
+
+
+def test_a_request_is_traced_by_four_spans_with_names_of_ours(tmp_path: Path) -> None:
+    opened: list[str] = []
+
+    @contextmanager
+    def span(name: str) -> Iterator[None]:
+        opened.append(name)
+        yield
+
+    with running(tmp_path) as service:
+        app = create_app(
+            service.parts, door=OpenDoor(service.parts.issuers[0]), metrics=Metrics(), span=span
+        )
+        app.test_client().post(ORDER_SIGN, json=scenario_request(WARNED))
+    assert opened == ["authenticate", "read", "fetch", "evaluate"]
+
+
+def test_a_step_that_fails_is_measured_all_the_same() -> None:
+    note = CallNote()
+    with pytest.raises(ConfigurationError), note.step("read"):
+        raise ConfigurationError
+    assert note.step_ms.keys() == {"read"}
+
+
+def test_an_audit_record_says_who_got_what_about_a_hash(tmp_path: Path) -> None:
+    file = tmp_path / "audit" / "audit.ndjson"
+    issuer = Issuer(name="north", issuer="")
+    made = Made(issuer=issuer, audit=AuditFile(file, key="secret"))
+    with running(tmp_path, made) as service:
+        [card] = service.call(scenario_request(WARNED)).json["cards"]
+        incomplete = {**scenario_request(WARNED), "prefetch": {}}
+        assert service.call(incomplete).status_code == 412
+    first, second = (json.loads(line) for line in file.read_text().splitlines())
+    AuditEvent.model_validate(first)
+    assert (first["outcome"], second["outcome"]) == ("0", "8")
+    assert first["subtype"][0]["code"] == "order-sign"
+    assert first["recorded"] == "2026-11-22T12:00:00.000+00:00"
+    assert first["agent"][0] == {"altId": "north", "requestor": True}
+    assert first["agent"][1]["who"] == {"reference": "Practitioner/pr-17"}
+    told = {entity.get("description"): entity for entity in first["entity"]}
+    assert len(told[None]["what"]["identifier"]["value"]) == 64
+    assert told["Card"]["what"]["identifier"]["value"] == card["uuid"]
+    assert told["Condition"]["detail"][0]["valueString"] == "2"
+    assert "patient-1" not in file.read_text()
+    assert first["entity"][0] == second["entity"][0]  # the same patient, the same hash
+
+
+def test_an_audit_record_names_no_user_who_may_be_the_patient_and_no_word_of_the_sender(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "audit.ndjson"
+    made = Made(issuer=Issuer(name="north", issuer=""), audit=AuditFile(file, key="secret"))
+    with running(tmp_path, made) as service:
+        body = scenario_request(WARNED)
+        body["prefetch"]["more"] = {"resourceType": "JaneRoe", "id": "1"}
+        service.call(body)
+        body["context"]["userId"] = "Patient/patient-1"
+        service.call(body)
+    first, second = (json.loads(line) for line in file.read_text().splitlines())
+    assert len(first["agent"]) == 3
+    assert len(second["agent"]) == 2
+    assert "JaneRoe" not in file.read_text()
+    assert "patient-1" not in file.read_text()
+
+
+def test_the_hash_of_a_patient_differs_by_issuer_and_by_tenant_and_by_key(tmp_path: Path) -> None:
+    call = AuditedCall(
+        recorded=NOON, request_number="1", hook="order-sign", issuer="north", tenant=None,
+        user_reference=None, patient_id="1", succeeded=True,
+    )  # fmt: skip
+    calls = [call, replace(call, issuer="south"), replace(call, tenant="a")]
+    for key in ("secret", "other"):
+        file = AuditFile(tmp_path / "audit.ndjson", key=key)
+        for each in calls:
+            file.write(each)
+        file.close()
+    lines = [json.loads(line) for line in (tmp_path / "audit.ndjson").read_text().splitlines()]
+    assert len({line["entity"][0]["what"]["identifier"]["value"] for line in lines}) == 6
+
+
+def test_an_audit_file_that_is_moved_away_is_begun_anew(tmp_path: Path) -> None:
+    file = tmp_path / "audit.ndjson"
+    audit = AuditFile(file, key="secret")
+    call = AuditedCall(
+        recorded=NOON, request_number="1", hook="order-sign", issuer="north", tenant=None,
+        user_reference=None, patient_id="1", succeeded=True,
+    )  # fmt: skip
+    audit.write(call)
+    file.rename(tmp_path / "audit.1")
+    audit.write(call)
+    audit.close()
+    assert len(file.read_text().splitlines()) == 1
