@@ -26,7 +26,7 @@ EXPECTED = {
     "bereaved-back-pain": "long-term-renewal-social-pain",
     "drug-as-separate-medication": "long-term-renewal-social-pain",
     "isolation-by-screening": "long-term-renewal-social-pain",
-    "abuse-history": "long-term-renewal-social-pain",
+    "sensitive-history": "long-term-renewal-social-pain",
     "untreated-opioid-use-disorder": "opioid-use-disorder-review",
     "about-to-cross-ninety-days": "crossing-ninety-days",
     "short-course": None,

@@ -24,7 +24,6 @@ UNSCREENED, CROSSING = "social-history-not-recorded", "crossing-ninety-days"
 STORIES: Mapping[str, tuple[str | None, str | None]] = {
     # patient: the card when 30 days of oxycodone are signed, the card when the chart is opened
     "about-to-cross-ninety-days": (CROSSING, None),
-    "abuse-history": (RENEWAL, REVIEW),
     "benzodiazepine-and-60-mme": (RENEWAL, REVIEW),
     "bereaved-back-pain": (RENEWAL, REVIEW),
     "breast-cancer": (None, None),
@@ -38,6 +37,7 @@ STORIES: Mapping[str, tuple[str | None, str | None]] = {
     "never-screened": (None, UNSCREENED),
     "nothing-readable": (None, None),
     "screened-and-well": (None, None),
+    "sensitive-history": (RENEWAL, REVIEW),
     "several-code-systems": (RENEWAL, REVIEW),
     "short-course": (None, None),
     "sickle-cell-disease": (None, None),
