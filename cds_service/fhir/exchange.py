@@ -23,6 +23,8 @@ from cds_service.fhir.bundles import Resource
 from cds_service.fhir.transport import reads_end_by
 
 _PIECE_BYTES = 65536
+_WRITTEN_LEVELS = 254
+"""How deep a value orjson writes."""
 _DELAY_SECONDS = re.compile(r"[0-9]{1,4}")
 
 
@@ -127,12 +129,15 @@ def _read(response: requests.Response, *, most_bytes: int) -> bytes | Failure:
 def _json_object(raw: bytes, *, most_levels: int) -> Resource | None:
     """Parse a JSON object of at most so many levels; None for anything else.
 
-    The depth is read off the value written out with indentation: no string can hold a line feed.
+    The depth is left to the parser's own limit, of which all but `most_levels` are used up first:
+    any form of the value that shows its depth can be made a hundred times larger than the value.
     """
-    too_deep = b"\n" + b"  " * (most_levels + 1)
     try:
         body = orjson.loads(raw)
-        is_deep = too_deep in orjson.dumps(body, option=orjson.OPT_INDENT_2)
+        nested = body
+        for _ in range(_WRITTEN_LEVELS - most_levels):
+            nested = [nested]
+        orjson.dumps(nested)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return None
-    return body if isinstance(body, dict) and not is_deep else None
+    return body if isinstance(body, dict) else None
