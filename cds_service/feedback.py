@@ -153,10 +153,10 @@ def _reason_in_extension(value: object, where: str) -> OverrideReason | None:
         _optional_text(value.get(key), f"{where}/{key}", limit=MAXIMUM_ID_CHARACTERS)
         for key in (f"{EPIC_REASONS}.{name}" for name in _EPIC_MEMBERS)
     )
-    code = category or title or display
-    if code is None:
-        return None
-    return OverrideReason(code=code, system=EPIC_REASONS, display=title or display)
+    words = title or display
+    if category is not None:
+        return OverrideReason(code=category, system=EPIC_REASONS, display=words)
+    return None if words is None else OverrideReason(code=words, system=EPIC_REASONS)
 
 
 _EPIC_MEMBERS: Final = ("reasonCategory", "reasonTitle", "reasonDisplay")

@@ -47,7 +47,7 @@ def as_csv(weeks: Iterable[WeekOfRule]) -> str:
         totals = ((measure, "", getattr(week, measure)) for measure in _MEASURES)
         for count, name, cards in (*totals, *_details(week)):
             cells = (week.week, week.rule_id or UNKNOWN_CARD, count, name)
-            writer.writerow((*(formula_safe(cell) for cell in cells), cards))
+            writer.writerow((*(formula_safe(_printable(cell)) for cell in cells), cards))
     return text.getvalue()
 
 
@@ -63,7 +63,6 @@ def as_json(weeks: Iterable[WeekOfRule], given: Iterable[FeedbackGiven]) -> str:
             "feedback": [_exported(feedback) for feedback in given],
         },
         indent=2,
-        ensure_ascii=False,
     )
 
 

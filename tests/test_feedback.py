@@ -85,6 +85,15 @@ def test_a_reason_under_the_extension_of_override_reasons_is_read() -> None:
     )
 
 
+def test_a_title_without_a_category_is_the_reason() -> None:
+    extension = {"com.epic.cdshooks.feedback.overrideReason.reasonTitle": "Does not meet criteria"}
+    assert read_one(OVERRIDDEN | {"overrideReasons": {"extension": extension}}).reason == (
+        OverrideReason(
+            code="Does not meet criteria", system="com.epic.cdshooks.feedback.overrideReason"
+        )
+    )
+
+
 def test_unknown_extensions_are_kept_as_text_beside_the_reason() -> None:
     item = OVERRIDDEN | {
         "extension": {"org.example.shift": "night"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -62,13 +63,11 @@ def test_the_table_has_a_line_per_rule_and_week_and_its_details_below() -> None:
     ]
 
 
-def test_the_table_cannot_steer_a_terminal() -> None:
-    hostile = WeekOfRule(
-        week="2026-W10", rule_id="renewal", shown=1, silent=0, accepted=0,
-        accepted_suggestions=(), overridden=1,
-        override_reasons=(("\x1b[2Jgone\u202e\nnew line", 1),), unanswered=0,
-    )  # fmt: skip
-    assert as_table([hostile]).splitlines()[-1].endswith("reason: ?[2Jgone??new line")
+def test_no_form_of_the_report_can_steer_a_terminal() -> None:
+    hostile = replace(WEEK, override_reasons=(("\x1b[2Jgone\u202e\x9b\nnew line", 1),))
+    assert as_table([hostile]).splitlines()[-1].endswith("reason: ?[2Jgone???new line")
+    assert as_csv([hostile]).splitlines()[-1].endswith(",reason,?[2Jgone???new line,1")
+    assert as_json([hostile], []).replace("\n", "").isprintable()
 
 
 def test_the_csv_has_one_number_a_line() -> None:
