@@ -250,15 +250,17 @@ def _is_long_term(run: Run, thresholds: Thresholds) -> bool:
 def _is_renewal_chain(counted: Iterable[OrderReading], thresholds: Thresholds, as_of: date) -> bool:
     """Say whether orders of unknown supply follow one another up to a recent, active one.
 
+    Orders of one day are one link.
+
     Source: clinical.md section 3, "Possibly long-term" (a).
     """
-    chain = sorted(
-        (r.start, r.order.status == "active")
-        for r in counted
-        if r.supply.source == "unknown" and r.start is not None
-    )
-    if not chain:
+    links: dict[date, bool] = {}
+    for r in counted:
+        if r.supply.source == "unknown" and r.start is not None:
+            links[r.start] = links.get(r.start, False) or r.order.status == "active"
+    if not links:
         return False
+    chain = sorted(links.items())
     last, last_is_active = chain[-1]
     length, first = 1, last
     for start, _ in reversed(chain[:-1]):

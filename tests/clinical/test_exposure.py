@@ -412,6 +412,17 @@ def test_a_chain_whose_last_order_is_over_is_not_possibly_long_term(knowledge: K
     assert expose(over, knowledge).possibly_long_term == ()
 
 
+def test_orders_of_one_day_are_one_link_of_a_chain(knowledge: Knowledge) -> None:
+    twice = (*chain(200, 20), *chain(200, 20))
+    assert expose(twice, knowledge).possibly_long_term == ()
+
+
+def test_one_active_order_of_the_last_day_keeps_a_chain_active(knowledge: Knowledge) -> None:
+    both = (*chain(360, 200, 20, last_status="stopped"), order("b", start=days_ago(20)))
+    assert expose(both, knowledge).possibly_long_term == ("renewal-chain",)
+    assert expose(both[::-1], knowledge).possibly_long_term == ("renewal-chain",)
+
+
 def test_orders_with_a_supply_make_no_chain(knowledge: Knowledge) -> None:
     known = tuple(order(f"MedicationRequest/{d}", start=days_ago(d), days=5) for d in (300, 150, 1))
     assert expose(known, knowledge).possibly_long_term == ()
@@ -605,7 +616,9 @@ def test_the_order_of_prescriptions_is_irrelevant(
 
 @given(histories)
 def test_a_duplicate_adds_no_days(knowledge: Knowledge, orders: tuple[Order, ...]) -> None:
-    assert expose(orders + orders, knowledge).runs == expose(orders, knowledge).runs
+    once, twice = expose(orders, knowledge), expose(orders + orders, knowledge)
+    assert twice.runs == once.runs
+    assert twice.possibly_long_term == once.possibly_long_term
 
 
 @given(
