@@ -114,13 +114,11 @@ def _drafts_of(drafts: Iterable[JsonObject]) -> Iterator[Source]:
 
 
 def _sorted_out(
-    sources: Iterable[Source], patient: PatientOfCall, *, use_labelled: bool
+    sources: Sequence[Source], patient: PatientOfCall, *, use_labelled: bool
 ) -> _Sorted:
     usable: defaultdict[str, list[Source]] = defaultdict(list)
     set_aside = []
     for source in _once(sources):
-        if source.resource_type == "Patient":
-            patient.refuse_another(source.resource.get("id"))
         is_of_patient = patient.is_subject_of(source.resource)
         if is_of_patient and not is_withheld(source.resource, use_labelled=use_labelled):
             usable[source.resource_type].append(source)
@@ -129,19 +127,18 @@ def _sorted_out(
     return _Sorted(usable, set_aside)
 
 
-def _once(sources: Iterable[Source]) -> Iterator[Source]:
-    """Yield each resource once. Resources that share an id and differ are all kept.
+def _once(sources: Sequence[Source]) -> Sequence[Source]:
+    """Return each resource once. Resources that share an id and differ are all kept.
 
     Which of them is current cannot be told, and one may be the opioid: exposure counts a day once.
     """
-    by_name: defaultdict[tuple[str, bool], list[Source]] = defaultdict(list)
-    for source in sources:
-        by_name[source.reference, source.is_draft].append(source)
-    for same in by_name.values():
-        if len(same) == 1:
-            yield same[0]
-        else:
-            yield from {_content(source): source for source in same}.values()
+    names = [(source.reference, source.is_draft) for source in sources]
+    if len(set(names)) == len(names):
+        return sources
+    by_name: defaultdict[tuple[str, bool], dict[str, Source]] = defaultdict(dict)
+    for name, source in zip(names, sources, strict=True):
+        by_name[name].setdefault(_content(source), source)
+    return [source for same in by_name.values() for source in same.values()]
 
 
 def _content(source: Source) -> str:
@@ -194,11 +191,11 @@ def _collected(usable: Mapping[str, Sequence[Source]], surroundings: Surrounding
         read = _READERS.get(kind, _read_stranger)
         for source in sources:
             part, its_gaps = read(source, surroundings)
-            gaps.extend(its_gaps)
             if part is not None:
                 parts.append((source, part))
             elif not its_gaps:
                 unrelated.append(source.reference)
+            gaps += its_gaps
     return _Collected(parts, unrelated, gaps)
 
 

@@ -1,80 +1,124 @@
-"""CodeableConcepts, and which of their codes concern a rule.
+"""CodeableConcepts, and which of them concern a rule.
 
 Most resources of a record concern no rule. They are told apart here, on the raw JSON, before
-anything of them is modelled; each distinct code is looked up once a call.
+anything of them is modelled. A record repeats itself: each concept is read once a call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from cds_service.clinical.drugs import concerns_a_rule
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Drug
 from cds_service.clinical.terminology import Coding, coding
 from cds_service.fhir.reading import values
+from cds_service.fhir.reading.values import JsonObject
+
+
+class Named(NamedTuple):
+    """What one concept, or an array of them, says: codings with system and code, and words."""
+
+    codings: tuple[Coding, ...]
+    words: tuple[str, ...]
+
+
+_NOTHING = Named((), ())
 
 
 class Concepts:
-    """Reads codings and remembers, for the length of one call, which concern a rule."""
+    """Reads concepts and remembers, for the length of one call, which concern a rule."""
 
     def __init__(self, knowledge: Knowledge) -> None:
         self._knowledge = knowledge
-        self._codings: dict[tuple[str, str], Coding] = {}
-        self._in_tables: dict[Coding, bool] = {}
-        self._drugs: dict[tuple[tuple[Coding, ...], tuple[str, ...]], bool] = {}
+        self._named: dict[tuple[str | None, ...], Named] = {}
+        self._in_tables: dict[tuple[Coding, ...], bool] = {}
+        self._drugs: dict[Named, bool] = {}
+
+    def named(self, concept: object) -> Named:
+        """Return the codings and words of one concept or an array of them."""
+        if concept is None:
+            return _NOTHING
+        key = _key(concept)
+        if key is None:
+            return Named(tuple(_codings(concept)), tuple(_words(concept)))
+        known = self._named.get(key)
+        if known is None:
+            known = Named(tuple(_codings(concept)), tuple(_words(concept)))
+            self._named[key] = known
+        return known
 
     def codings(self, concept: object) -> tuple[Coding, ...]:
         """Return the codings that have both system and code, of one concept or an array of them."""
-        found = []
-        for holder in values.objects(concept):
-            for member in values.objects(holder.get("coding")):
-                system, code = values.text(member.get("system")), values.code(member.get("code"))
-                if system is not None and code is not None:
-                    found.append(self._codings.get((system, code)) or self._learnt(system, code))
-        return tuple(found)
+        return self.named(concept).codings
 
-    def are_in_tables(self, codings: Iterable[Coding]) -> bool:
+    def are_in_tables(self, codings: tuple[Coding, ...]) -> bool:
         """Say whether any coding meets a row about social pain, exclusion or physical pain."""
-        return any(map(self._is_in_tables, codings))
-
-    def concerns_a_rule(self, drug: Drug) -> bool:
-        """Say whether any rule looks at orders for this drug."""
-        names = drug.codings, drug.words
-        known = self._drugs.get(names)
-        if known is None:
-            known = self._drugs[names] = concerns_a_rule(drug, self._knowledge)
-        return known
-
-    def _learnt(self, system: str, code: str) -> Coding:
-        return self._codings.setdefault((system, code), coding(system, code))
-
-    def _is_in_tables(self, code: Coding) -> bool:
-        known = self._in_tables.get(code)
+        known = self._in_tables.get(codings)
         if known is None:
             tables = (
                 self._knowledge.social_pain,
                 self._knowledge.exclusions,
                 self._knowledge.physical_pain,
             )
-            known = self._in_tables[code] = any(table.row_for(code) is not None for table in tables)
+            known = self._in_tables[codings] = any(
+                table.row_for(code) is not None for code in codings for table in tables
+            )
         return known
 
-
-def words(concept: object) -> list[str]:
-    """Return the displays and the text of one concept or an array of them."""
-    found = []
-    for holder in values.objects(concept):
-        found += [member.get("display") for member in values.objects(holder.get("coding"))]
-        found.append(holder.get("text"))
-    return [word for word in map(values.text, found) if word is not None]
+    def concerns_a_rule(self, drug: Drug) -> bool:
+        """Say whether any rule looks at orders for this drug."""
+        named = Named(drug.codings, drug.words)
+        known = self._drugs.get(named)
+        if known is None:
+            known = self._drugs[named] = concerns_a_rule(drug, self._knowledge)
+        return known
 
 
 def codes(concept: object) -> frozenset[str]:
     """Return the bare codes of one concept or an array of them, whatever their system."""
-    found = (
-        values.code(member.get("code"))
-        for holder in values.objects(concept)
-        for member in values.objects(holder.get("coding"))
+    return frozenset(
+        code
+        for member in _members(concept)
+        if (code := values.code(member.get("code"))) is not None
     )
-    return frozenset(code for code in found if code is not None)
+
+
+def _codings(concept: object) -> Iterator[Coding]:
+    for member in _members(concept):
+        system, code = values.text(member.get("system")), values.code(member.get("code"))
+        if system is not None and code is not None:
+            yield coding(system, code)
+
+
+def _words(concept: object) -> Iterator[str]:
+    """Yield the displays and the text."""
+    for holder in values.objects(concept):
+        displays = (member.get("display") for member in values.objects(holder.get("coding")))
+        for word in (*displays, holder.get("text")):
+            if (found := values.text(word)) is not None:
+                yield found
+
+
+def _members(concept: object) -> Iterator[JsonObject]:
+    for holder in values.objects(concept):
+        yield from values.objects(holder.get("coding"))
+
+
+_PLAIN = frozenset({str, type(None)})
+
+
+def _key(concept: object) -> tuple[str | None, ...] | None:
+    """Return what concepts that say the same share; None for a concept of an unusual shape."""
+    if not isinstance(concept, dict):
+        return None
+    parts = [concept.get("text")]
+    members = concept.get("coding", ())
+    if not isinstance(members, list | tuple):
+        return None
+    for member in members:
+        if not isinstance(member, dict):
+            return None
+        parts += member.get("system"), member.get("code"), member.get("display")
+    return tuple(parts) if _PLAIN.issuperset(map(type, parts)) else None

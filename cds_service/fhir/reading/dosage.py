@@ -92,7 +92,7 @@ def _amounts(element: Element) -> Iterator[DoseAmount]:
 
 
 def _amount(holder: Element) -> DoseAmount:
-    kinds = _KINDS & codes(holder.value.get("type"))
+    kinds = _KINDS & codes(holder.value.get("type")) if holder.has("type") else ()
     rate, rate_per = _ratio(holder.child("rateRatio"))
     return DoseAmount(
         amount=holder.quantity("doseQuantity") or upper_end(holder, "doseRange"),
@@ -105,10 +105,14 @@ def _amount(holder: Element) -> DoseAmount:
 def upper_end(holder: Element, name: str) -> Quantity | None:
     """Return the upper end of a Range; one that is open above is unreadable."""
     span = holder.child(name)
-    if span.value and not span.has("high"):
+    if not span.value:
+        return None
+    if not span.has("high"):
         span.note("high")
     return span.quantity("high")
 
 
 def _ratio(ratio: Element) -> tuple[Quantity | None, Quantity | None]:
+    if not ratio.value:
+        return None, None
     return ratio.quantity("numerator"), ratio.quantity("denominator", is_positive=True)

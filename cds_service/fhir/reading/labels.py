@@ -5,8 +5,9 @@ Source: clinical.md section 9.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
+_NONE: frozenset[str] = frozenset()
 _NEVER_USED = "42CFRPART2"
 _USED_BY_POLICY = frozenset(
     {"R", "V", "SDV", "VIO", "MH", "BH", "PSY", "PSYTHPN", "SUD", "OPIOIDUD", "ETH", "ETHUD"}
@@ -22,6 +23,8 @@ def is_withheld(resource: Mapping[str, object], *, use_labelled: bool) -> bool:
     site's policy is to use them.
     """
     labels = _labels(resource)
+    if not labels:
+        return False
     if any(label.startswith(_NEVER_USED) for label in labels):
         return True
     return not use_labelled and not _USED_BY_POLICY.isdisjoint(labels)
@@ -32,11 +35,11 @@ def is_labelled(resource: Mapping[str, object]) -> bool:
     return not _USED_BY_POLICY.isdisjoint(_labels(resource))
 
 
-def _labels(resource: Mapping[str, object]) -> set[str]:
+def _labels(resource: Mapping[str, object]) -> Set[str]:
     meta = resource.get("meta")
     security = meta.get("security") if isinstance(meta, dict) else None
     if not security:
-        return set()
+        return _NONE
     members = security if isinstance(security, list) else [security]
     codes = (member.get("code") if isinstance(member, dict) else member for member in members)
     return {code.strip().upper() for code in codes if isinstance(code, str)}

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from cds_service.clinical.record import Drug
-from cds_service.clinical.terminology import RXNORM, Coding
+from cds_service.clinical.terminology import RXNORM
 from cds_service.fhir.reading import references, values
-from cds_service.fhir.reading.concepts import Concepts, words
+from cds_service.fhir.reading.concepts import Concepts, Named
 from cds_service.fhir.reading.values import JsonObject
 
 _DEEPEST = 3
@@ -37,6 +37,7 @@ class Medications:
         self._concepts = concepts
         self._withheld = frozenset(key_of(resource) for resource in withheld)
         self._by_id: defaultdict[str, list[JsonObject]] = defaultdict(list)
+        self._drugs: dict[tuple[Named, ...], Drug | None] = {}
         for resource in resources:
             self._by_id[key_of(resource)].append(resource)
 
@@ -58,19 +59,13 @@ class Medications:
         statements = tuple(islice(found, _MOST_STATEMENTS + 1))
         return self._drug(statements) if len(statements) <= _MOST_STATEMENTS else None
 
-    def _drug(self, statements: Iterable[object]) -> Drug | None:
-        codings: dict[Coding, None] = {}
-        names: dict[str, None] = {}
-        for concept in statements:
-            if _is_overlong(concept):
-                return None
-            codings.update(dict.fromkeys(self._concepts.codings(concept)))
-            names.update(dict.fromkeys(words(concept)))
-        if len(codings) + len(names) > _MOST_NAMES or sum(map(len, names)) > _MOST_LETTERS:
+    def _drug(self, statements: tuple[object, ...]) -> Drug | None:
+        if any(map(_is_overlong, statements)):
             return None
-        if names or any(coding.system == RXNORM for coding in codings):
-            return Drug(codings=tuple(codings), words=tuple(names))
-        return None
+        named = tuple(map(self._concepts.named, statements))
+        if named not in self._drugs:
+            self._drugs[named] = _drug_of(named)
+        return self._drugs[named]
 
     def _concepts_near(
         self, holder: JsonObject, container: JsonObject, seen: set[int], *, depth: int
@@ -155,6 +150,17 @@ def _is_usable(medication: JsonObject) -> bool:
     return medication.get("status") != "entered-in-error" and values.is_absent(
         medication.get("modifierExtension")
     )
+
+
+def _drug_of(named: Iterable[Named]) -> Drug | None:
+    """Return the drug that all of these name together, each coding and each word once."""
+    codings = tuple(dict.fromkeys(coding for one in named for coding in one.codings))
+    words = tuple(dict.fromkeys(word for one in named for word in one.words))
+    if len(codings) + len(words) > _MOST_NAMES or sum(map(len, words)) > _MOST_LETTERS:
+        return None
+    if words or any(coding.system == RXNORM for coding in codings):
+        return Drug(codings=codings, words=words)
+    return None
 
 
 def _is_overlong(concept: object) -> bool:

@@ -35,7 +35,7 @@ def read_observation(source: Source, surroundings: Surroundings) -> Reading[Obse
 
     Source: clinical.md section 4, "Screening Observations".
     """
-    if not surroundings.concepts.are_in_tables(_all_codings(source, surroundings)):
+    if not surroundings.concepts.are_in_tables(tuple(_all_codings(source, surroundings))):
         return NOTHING
     element = Element(source.resource)
     element.refuse_modifier_extension()

@@ -50,6 +50,8 @@ class Source(NamedTuple):
 
     def left_out(self, element: Element) -> tuple[DataGap, ...]:
         """Return a gap for each element path that was lost while the rest was used."""
+        if not element.lost:
+            return ()
         return tuple(
             self.gap(GapKind.ELEMENT_UNREADABLE, LEFT_OUT, element=path)
             for path in dict.fromkeys(element.lost)

@@ -69,10 +69,17 @@ class PatientOfCall:
 
         A reference with an identifier or a display only, or to a contained resource, is accepted.
         False: it is about a group, a device or the like. Raises PatientMismatch when it names
-        another patient; one that names no type is taken for a patient.
+        another patient, or is another Patient; a reference without a type is taken for a patient's.
 
         Source: security-reliability.md T22.
         """
+        subject = resource.get("subject")
+        if isinstance(subject, dict) and "patient" not in resource:
+            reference = subject.get("reference")
+            if isinstance(reference, str) and self._known.get(reference):
+                return True
+        if resource.get("resourceType") == "Patient" and resource.get("id") is not None:
+            self._refuse_another(resource["id"])
         about = [
             reference
             for element in _ABOUT
@@ -81,11 +88,6 @@ class PatientOfCall:
         ]
         found = tuple(map(self._is_this, about))  # every one is looked at: any may be another's
         return all(found)
-
-    def refuse_another(self, patient_id: object) -> None:
-        """Raise PatientMismatch when a Patient resource has another id."""
-        if patient_id is not None and patient_id != self._patient_id:
-            raise _mismatch()
 
     def _is_this(self, reference: str) -> bool:
         known = self._known.get(reference)
@@ -99,14 +101,13 @@ class PatientOfCall:
         resource_type, id_ = target(reference)
         if resource_type not in (None, "Patient"):
             return False
-        if id_ != self._patient_id and not (
-            reference.strip().startswith(_URN) and id_ == self._patient_id.lower()
-        ):
-            raise _mismatch()
+        is_urn_of_this = reference.strip().startswith(_URN) and id_ == self._patient_id.lower()
+        if not is_urn_of_this:
+            self._refuse_another(id_)
         return True
 
-
-def _mismatch() -> PatientMismatch:
-    return PatientMismatch(
-        "The data sent with this call speak of another patient than context.patientId."
-    )
+    def _refuse_another(self, patient_id: object) -> None:
+        if patient_id != self._patient_id:
+            raise PatientMismatch(
+                "The data sent with this call speak of another patient than context.patientId."
+            )

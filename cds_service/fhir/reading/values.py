@@ -77,7 +77,7 @@ def number(value: object) -> Decimal | None:
     ):
         return None
     else:
-        found = Decimal(str(value))
+        found = Decimal(value if isinstance(value, int) else str(value))
     is_within = found == 0 or SMALLEST_NUMBER <= found <= LARGEST_NUMBER
     return found if is_within else None
 
@@ -90,8 +90,3 @@ def integer(value: object) -> int | None:
     """
     found = number(value)
     return int(found) if found is not None and found == int(found) else None
-
-
-def boolean(value: object) -> bool | None:
-    """Return a JSON boolean; the words "true" and "false" are not booleans."""
-    return value if isinstance(value, bool) else None
