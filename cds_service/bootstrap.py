@@ -34,6 +34,7 @@ from cds_service.store.tokens import SeenTokens
 from cds_service.store.upgrade import upgrade
 from cds_service.store.write_behind import OnLoss, WriteBehind
 
+_FHIR_THREADS_PER_CALL = 4
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -96,9 +97,7 @@ def load_site(settings: Settings) -> Site:
     knowledge = load_knowledge(settings.data_directory)
     return Site(
         knowledge=knowledge,
-        deck=load_cards(
-            settings.cards_directory, knowledge=knowledge, public_url=settings.address
-        ),
+        deck=load_cards(settings.cards_directory, knowledge=knowledge, public_url=settings.address),
         time_zone=ZoneInfo(settings.time_zone),
         rules_off=frozenset(settings.rules_off),
     )
@@ -126,8 +125,11 @@ def load_issuers(settings: Settings, catalogue: tuple[Service, ...]) -> tuple[Is
 
 
 def fhir_client(settings: Settings) -> FhirClient:
-    """Return the client for FHIR servers, with the site's deadline."""
-    limits = FhirLimits(deadline_seconds=float(settings.fhir_deadline_seconds))
+    """Return the client for FHIR servers: the site's deadline, threads for all calls at once."""
+    limits = FhirLimits(
+        deadline_seconds=float(settings.fhir_deadline_seconds),
+        threads=_FHIR_THREADS_PER_CALL * settings.in_flight_limit,
+    )
     return FhirClient(monotonic=time.monotonic, limits=limits)
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
@@ -82,10 +82,10 @@ class _OutcomeErrorTask(ErrorTask):  # type: ignore[misc]
 class _DrainingTask(WSGITask):  # type: ignore[misc]
     """Closes the connection behind the answer once the server drains."""
 
-    def start(self) -> None:
-        super().start()
+    def build_response_header(self) -> bytes:
         if self.channel.server.is_draining:
             self.set_close_on_finish()
+        return cast(bytes, super().build_response_header())
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]

@@ -1,0 +1,90 @@
+"""The service as a process of its own, started by its command and talked to over sockets."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+COMMAND = (str(Path(sys.executable).with_name("cds-service")), "serve")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A running service: where it listens, and what it logs."""
+
+    popen: subprocess.Popen[bytes]
+    port: int
+    log_file: Path
+
+    @property
+    def base(self) -> str:
+        """The address of the service."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The lines logged so far."""
+        lines = self.log_file.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def post(self, path: str, body: object, **more: Any) -> requests.Response:
+        """POST a body as JSON."""
+        return requests.post(f"{self.base}{path}", json=body, timeout=30, **more)
+
+    def raw(self, sent: bytes, *, seconds: float = 10) -> bytes:
+        """Send bytes and return all that comes until the service closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
+            connection.sendall(sent)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+    def stop(self) -> int:
+        """Ask the service to end, and return its exit code."""
+        self.popen.send_signal(signal.SIGTERM)
+        return self.popen.wait(15)
+
+
+@contextmanager
+def serving(
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    command: tuple[str, ...] = COMMAND,
+) -> Iterator[Process]:
+    """Start the service on a free port of loopback, in development mode unless told otherwise."""
+    log_file = folder / "service.log"
+    settings = {
+        "PATH": os.environ["PATH"],
+        "CDS_SERVICE_PORT": "0",
+        "CDS_SERVICE_DATABASE_URL": f"sqlite:///{folder / 'store.sqlite3'}",
+        **(environment or {}),
+    }
+    with log_file.open("wb") as log:
+        popen = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=settings)
+    try:
+        yield Process(popen=popen, port=_port(popen, log_file), log_file=log_file)
+    finally:
+        if popen.poll() is None:
+            popen.kill()
+        popen.wait()
+
+
+def _port(popen: subprocess.Popen[bytes], log_file: Path) -> int:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and popen.poll() is None:
+        for line in log_file.read_text().splitlines():
+            if line.startswith("{") and (started := json.loads(line))["event"] == "started":
+                return int(started["port"])
+        time.sleep(0.05)
+    raise AssertionError(f"the service did not start:\n{log_file.read_text()}")

@@ -1,0 +1,297 @@
+"""The server as clients see it, hostile ones included: the service runs as its own process."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.process import Process, serving
+from tests.web.service import ORDER_SIGN, WARNED, scenario_request
+
+pytestmark = pytest.mark.server
+
+CALL = json.dumps(scenario_request(WARNED)).encode()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    with serving(tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+def head(*lines: str, path: str = ORDER_SIGN) -> bytes:
+    start = (f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json")
+    return ("\r\n".join([*start, *lines]) + "\r\n\r\n").encode()
+
+
+def chunked(body: bytes, *, size: int = 1 << 16) -> bytes:
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+def is_well(service: Process) -> bool:
+    response = service.post(ORDER_SIGN, scenario_request(WARNED))
+    return response.status_code == 200 and len(response.json()["cards"]) == 1
+
+
+def test_a_chunked_body_is_read_whole(service: Process) -> None:
+    sent = head("Transfer-Encoding: chunked", "Connection: close") + chunked(CALL, size=1000)
+    answer = service.raw(sent)
+    assert status_of(answer) == 200
+    assert b'"indicator":"warning"' in answer
+
+
+def test_a_chunked_body_beyond_the_limit_is_never_cut_and_answered(service: Process) -> None:
+    padded = CALL + b" " * (5 << 20)
+    answer = service.raw(head("Transfer-Encoding: chunked", "Connection: close") + chunked(padded))
+    assert status_of(answer) == 413
+    assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["issue"][0]["code"] == "too-long"
+
+
+def test_a_huge_body_is_refused_and_the_service_survives(service: Process) -> None:
+    for size in (16 << 20, 40 << 20):
+        try:
+            response = requests.post(
+                f"{service.base}{ORDER_SIGN}",
+                data=b" " * size,
+                headers={"Content-Type": "application/json"},
+                timeout=30,
+            )
+            assert response.status_code == 413
+        except requests.ConnectionError:
+            assert size > 17 << 20  # refused by its length, and closed while we still send
+    assert is_well(service)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Content-Length: 2", "Transfer-Encoding: chunked"),
+        ("Transfer-Encoding: chunked", "Content-Length: 2"),
+        ("Content-Length: 2", "Content-Length: 40"),
+        ("Content-Length: 2", "Content-Length: 2"),
+        ("Transfer-Encoding: chunked", "Transfer-Encoding: identity"),
+        ("Transfer-Encoding: gzip",),
+        ("Transfer-Encoding: xchunked",),
+        ("Content-Length: -1",),
+        ("Content-Length: +2",),
+        ("Content-Length: 2x",),
+        ("Content-Length : 2",),
+        ("Transfer-Encoding:\x0bchunked",),
+    ],
+)
+def test_a_request_of_doubtful_length_gets_one_refusal_and_no_second_answer(
+    service: Process, lines: tuple[str, ...]
+) -> None:
+    second = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answer = service.raw(head(*lines) + b"0\r\n\r\n" + second)
+    assert answer.count(b"HTTP/1.") == 1
+    assert status_of(answer) in {400, 501}
+    assert b'"OperationOutcome"' in answer
+    assert b"connection: close" in answer.lower()
+
+
+def test_headers_of_32_kilobytes_are_refused(service: Process) -> None:
+    start = head("X-More: ").removesuffix(b"\r\n\r\n")
+    answer = service.raw(start + b"a" * (32 * 1024 - len(start)))
+    assert status_of(answer) == 431
+    assert b'"OperationOutcome"' in answer
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+        b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET /%2e%2e/%00 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\nb\r\nConnection: close\r\n\r\n",
+    ],
+)
+def test_garbage_is_refused_without_a_word_about_us(service: Process, start: bytes) -> None:
+    answer = service.raw(start)
+    assert status_of(answer) in {400, 404, 405}
+    lowered = answer.lower()
+    assert b"server:" not in lowered
+    for word in (b"waitress", b"werkzeug", b"flask", b"python", b"traceback", b"passwd"):
+        assert word not in lowered
+
+
+def test_forty_slow_clients_hold_nobody_up(service: Process) -> None:
+    address = ("127.0.0.1", service.port)
+    slow = [socket.create_connection(address) for _ in range(40)]
+    try:
+        for number, connection in enumerate(slow):
+            half = head("Content-Length: 100000") + CALL[:100] if number % 2 else b"POST /cds-ser"
+            connection.sendall(half)
+        started = time.monotonic()
+        assert is_well(service)
+        assert time.monotonic() - started < 3
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_a_connection_serves_several_calls_preflights_included(service: Process) -> None:
+    with requests.Session() as session:
+        for _ in range(3):
+            assert session.options(f"{service.base}{ORDER_SIGN}", timeout=5).status_code == 200
+            response = session.post(f"{service.base}{ORDER_SIGN}", data=CALL, timeout=5)
+            assert response.status_code == 415
+            assert "close" not in response.headers.get("Connection", "")
+
+
+def test_twenty_calls_at_once_are_all_answered(service: Process) -> None:
+    with ThreadPoolExecutor(20) as threads:
+        assert all(threads.map(lambda _: is_well(service), range(40)))
+
+
+class SlowFhir(BaseHTTPRequestHandler):
+    """A FHIR server that takes its time over everything."""
+
+    seconds = 1.0
+
+    def do_GET(self) -> None:
+        time.sleep(self.seconds)
+        body = b'{"resourceType":"Bundle","type":"searchset","total":0}'
+        if "/Patient/" in self.path:
+            body = b'{"resourceType":"Patient","id":"patient-1"}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/fhir+json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def slow_fhir() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SlowFhir)
+    threading.Thread(target=server.serve_forever).start()
+    yield f"http://127.0.0.1:{server.server_port}/fhir"
+    server.shutdown()
+    server.server_close()
+
+
+def calling_back(base: str) -> dict[str, Any]:
+    body = scenario_request(WARNED)
+    del body["prefetch"]
+    return {**body, "fhirServer": base}
+
+
+def test_on_sigterm_what_was_asked_is_answered_and_new_connections_are_refused(
+    tmp_path: Path, slow_fhir: str
+) -> None:
+    environment = {"CDS_SERVICE_FHIR_DEADLINE_SECONDS": "8"}
+    with serving(tmp_path, environment) as service, ThreadPoolExecutor(8) as threads:
+        asked = [
+            threads.submit(service.post, ORDER_SIGN, calling_back(slow_fhir)) for _ in range(4)
+        ]
+        time.sleep(0.5)
+        service.popen.terminate()
+        time.sleep(0.3)
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{service.base}/livez", timeout=5)
+        for answer in asked:
+            assert answer.result().status_code == 200
+            assert answer.result().headers["Connection"] == "close"
+        assert service.popen.wait(10) == 0
+        events = [line["event"] for line in service.log]
+        assert events == [
+            "started",
+            "draining",
+            "request",
+            "request",
+            "request",
+            "request",
+            "stopped",
+        ]
+
+
+def test_without_anything_to_finish_sigterm_ends_the_service_within_two_seconds(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path) as service, requests.Session() as session:
+        session.get(f"{service.base}/livez", timeout=5)  # leaves a connection open
+        started = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - started < 2
+
+
+def test_overload_is_shed_at_once_without_errors_and_is_over_when_it_is_over(
+    tmp_path: Path, slow_fhir: str
+) -> None:
+    environment = {
+        "CDS_SERVICE_IN_FLIGHT_LIMIT": "4",
+        "CDS_SERVICE_THREADS": "12",
+        "CDS_SERVICE_FHIR_DEADLINE_SECONDS": "8",
+    }
+    with serving(tmp_path, environment) as service, ThreadPoolExecutor(24) as threads:
+        begun = time.monotonic()
+
+        def ask(_: int) -> tuple[int, float]:
+            response = service.post(ORDER_SIGN, calling_back(slow_fhir))
+            return response.status_code, time.monotonic() - begun
+
+        answers = list(threads.map(ask, range(24)))
+        statuses = [status for status, _ in answers]
+        assert statuses.count(200) == 4
+        assert statuses.count(503) == 20
+        assert max(seconds for status, seconds in answers if status == 503) < 0.9
+        assert is_well(service)
+
+
+def test_metrics_have_a_port_of_their_own(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with serving(tmp_path, {"CDS_SERVICE_METRICS_PORT": str(port)}) as service:
+        assert is_well(service)
+        assert requests.get(f"{service.base}/metrics", timeout=5).status_code == 404
+        text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+        for name in (
+            "cds_requests_total",
+            "cds_inflight",
+            "cds_store_degraded",
+            "cds_circuit_open",
+        ):
+            assert name in text
+
+
+def test_feedback_kept_before_the_end_is_there_after_a_new_start(tmp_path: Path) -> None:
+    entry = {"card": "a", "outcome": "overridden", "outcomeTimestamp": "2026-11-22T12:00:00Z"}
+    for expected in (1, 1):
+        with serving(tmp_path) as service:
+            path = f"{ORDER_SIGN}/feedback"
+            assert service.post(path, {"feedback": [entry]}).status_code == 200
+            assert service.stop() == 0
+        assert _count_of_feedback(tmp_path) == expected
+
+
+def _count_of_feedback(folder: Path) -> int:
+    connection = sqlite3.connect(folder / "store.sqlite3")
+    try:
+        [(count,)] = connection.execute("SELECT count(*) FROM feedback").fetchall()
+        return int(count)
+    finally:
+        connection.close()
