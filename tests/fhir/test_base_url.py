@@ -99,6 +99,8 @@ def test_scheme_host_port_and_path_are_compared_exactly(other: str) -> None:
         "https://[::1%eth0]/R4",
         "https://[::ffff:127.0.0.1]/R4",
         "https://[v1.x]/R4",
+        "https://[1:2:3]/R4",
+        "https://[:::::::::]/R4",
         "https://[ehr.example.org]/R4",
         "https://ehr.example.org/R4\n",
         "https://ehr.exam\tple.org/R4",
