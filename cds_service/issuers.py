@@ -132,7 +132,7 @@ def _is_switch(value: object) -> bool:
     return isinstance(value, bool)
 
 
-_KEYS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+KEYS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "name": (
         lambda value: isinstance(value, str) and bool(_NAME.fullmatch(value)),
         "must be lower-case letters, digits and hyphens, at most 40",
@@ -159,8 +159,8 @@ _KEYS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 def _faults_of(record: object, *, production: bool) -> list[str]:
     if not isinstance(record, dict):
         return ["must be a table"]
-    faults = [f"{key}: there is no such key" for key in record.keys() - _KEYS.keys()]
-    for key, (is_right, requirement) in _KEYS.items():
+    faults = [f"{key}: there is no such key" for key in record.keys() - KEYS.keys()]
+    for key, (is_right, requirement) in KEYS.items():
         if key in record and not is_right(record[key]):
             faults.append(f"{key}: {requirement}")
     faults += [f"{key}: is missing" for key in ("name", "issuer") if key not in record]

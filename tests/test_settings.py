@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from cds_service.errors import ConfigurationError
+from cds_service.issuers import KEYS, read_issuers
 from cds_service.settings import Settings, read_settings, settings_table
 
 PRODUCTION = {
@@ -160,3 +162,22 @@ def test_every_setting_has_a_line_in_the_table_that_ends_in_a_sentence() -> None
     assert len(rows) == len(Settings.__dataclass_fields__)
     assert all(row.meaning.endswith(".") for row in rows)
     assert ("CDS_SERVICE_PORT", "8000", "Port to listen on; 0 takes a free one.") in rows
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
+
+
+def test_the_page_of_settings_says_what_the_code_says() -> None:
+    written = re.findall(r"^\| `(\S+)` \| (.*?) \| (.+) \|$", PAGE.read_text(), re.MULTILINE)
+    assert written == [
+        (row.variable, f"`{row.default}`" if row.default else "", row.meaning)
+        for row in settings_table()
+    ]
+
+
+def test_the_record_on_the_page_is_one_that_is_read(tmp_path: Path) -> None:
+    [example] = re.findall(r"```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / "issuers.toml").write_text(example)
+    [north] = read_issuers(tmp_path / "issuers.toml", production=True)
+    assert set(re.findall(r"^(\w+) =", example, re.MULTILINE)) - {"a17"} | {"tenants"} == set(KEYS)
+    assert north.tenants.keys() == {"a17"}
