@@ -40,8 +40,12 @@ def create_app(
     metrics: Metrics,
     audit: AuditFile | None = None,
     span: Span | None = None,
+    is_draining: Callable[[], bool] = lambda: False,
 ) -> Flask:
-    """Build the application; `door` says who calls, `span` opens a span of a trace."""
+    """Build the application; `door` says who calls, `span` opens a span of a trace.
+
+    `is_draining` says that the process is about to end, and no longer ready.
+    """
     settings = parts.settings
     app = Flask("cds_service", static_folder=None)
     app.url_map.merge_slashes = False
@@ -54,6 +58,7 @@ def create_app(
         feedback_places=Places(settings.feedback_in_flight_limit),
         rates=None if parts.is_development else Rates(monotonic=time.monotonic),
         audit=audit,
+        is_draining=is_draining,
     )
     metrics.watch(
         "cds_inflight",

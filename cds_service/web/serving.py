@@ -5,8 +5,10 @@ The order matters: whatever is wrong with the configuration shows before anythin
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,12 +29,14 @@ from cds_service.web.demo.fhir_endpoint import fhir_blueprint
 from cds_service.web.key_sets import JsonObject, KeySet, fetch_all
 from cds_service.web.logs import log_event, set_up_logs
 from cds_service.web.metrics import Metrics
+from cds_service.web.notes import Span
 from cds_service.web.server import Server
-from cds_service.web.tracing import spans_to
+from cds_service.web.tracing import tracing_to
 from cds_service.web.trust import OpenDoor, Trust
 from cds_service.web.views import Door
 
 _KEY_SET_SECONDS = 2.0
+_FETCH_ALL_SECONDS = 2.5
 _KEY_SET_BYTES = 64 * 1024
 _KEY_SET_LEVELS = 8
 
@@ -45,41 +49,56 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
     """
     set_up_logs()
     metrics = Metrics()
-    parts = compose(settings, on_loss=metrics.record_loss)
-    key_sets = _key_sets(parts)
-    audit = None
-    if settings.audit_file is not None and settings.audit_key is not None:
-        audit = AuditFile(settings.audit_file, key=settings.audit_key)
-    app = create_app(
-        parts,
-        door=_door(parts, key_sets),
-        metrics=metrics,
-        audit=audit,
-        span=spans_to(settings.trace_endpoint) if settings.trace_endpoint else None,
-    )
-    if settings.demo_patients is not None:
-        _add_demo(app, parts, settings.demo_patients)
-    server = Server(
-        app,
-        host=settings.host,
-        port=settings.port,
-        threads=settings.threads,
-        connection_limit=settings.connection_limit,
-    )
-    _watch(metrics, parts, key_sets)
-    if settings.metrics_port:
-        metrics.serve(host=settings.metrics_host, port=settings.metrics_port)
-    if not parts.is_development:
-        fetch_all((keys for _, keys in key_sets.values()), at_most_seconds=_KEY_SET_SECONDS + 0.5)
-    log_event("started", knowledge=parts.site.knowledge.digest, port=server.port)
-    announce(parts, server.port)
-    try:
-        server.run(on_drain=lambda: log_event("draining"))
-    finally:
-        parts.close()
-        if audit is not None:
-            audit.close()
-        log_event("stopped")
+    draining = threading.Event()
+    with ExitStack() as ending:
+        parts = compose(settings, on_loss=metrics.record_loss)
+        ending.callback(parts.close)
+        key_sets = _key_sets(parts)
+        app = create_app(
+            parts,
+            door=_door(parts, key_sets),
+            metrics=metrics,
+            audit=_audit(settings, ending),
+            span=_span(settings, ending),
+            is_draining=draining.is_set,
+        )
+        if settings.demo_patients is not None:
+            _add_demo(app, parts, settings.demo_patients)
+        server = Server(
+            app,
+            host=settings.host,
+            port=settings.port,
+            threads=settings.threads,
+            connection_limit=settings.connection_limit,
+        )
+        _publish(metrics, parts, key_sets)
+        if not parts.is_development:
+            fetch_all((keys for _, keys in key_sets.values()), at_most_seconds=_FETCH_ALL_SECONDS)
+        log_event("started", knowledge=parts.site.knowledge.digest, port=server.port)
+        announce(parts, server.port)
+        server.run(on_drain=lambda: _begin_draining(draining))
+    log_event("stopped")
+
+
+def _begin_draining(draining: threading.Event) -> None:
+    draining.set()
+    log_event("draining")
+
+
+def _audit(settings: Settings, ending: ExitStack) -> AuditFile | None:
+    if settings.audit_file is None or settings.audit_key is None:
+        return None
+    audit = AuditFile(settings.audit_file, key=settings.audit_key)
+    ending.callback(audit.close)
+    return audit
+
+
+def _span(settings: Settings, ending: ExitStack) -> Span | None:
+    if settings.trace_endpoint is None:
+        return None
+    tracing = tracing_to(settings.trace_endpoint)
+    ending.callback(tracing.close)
+    return tracing.span
 
 
 def _add_demo(app: Flask, parts: Installation, patients: Path) -> None:
@@ -139,10 +158,10 @@ def _document(issuer: Issuer, session: requests.Session) -> JsonObject | None:
     ).body
 
 
-def _watch(
+def _publish(
     metrics: Metrics, parts: Installation, key_sets: Mapping[str, tuple[Issuer, KeySet]]
 ) -> None:
-    """Publish what is read only when Prometheus asks."""
+    """Add what is read only when Prometheus asks, and open the port of the metrics."""
 
     def ages() -> Mapping[str, float]:
         known = ((issuer.name, keys.age_seconds) for issuer, keys in key_sets.values())
@@ -164,3 +183,5 @@ def _watch(
     metrics.watch("cds_jwks_age_seconds", "Age of the key set.", ages, label="issuer")
     metrics.watch("cds_circuit_open", "FHIR bases not called now.", open_circuits, label="issuer")
     metrics.watch("cds_store_degraded", "Whether writing fails.", degraded, label="store")
+    if parts.settings.metrics_port:
+        metrics.serve(host=parts.settings.metrics_host, port=parts.settings.metrics_port)

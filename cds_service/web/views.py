@@ -5,7 +5,7 @@ Headers common to all answers, errors, and what is written down of a request are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, cast
@@ -16,7 +16,7 @@ from flask import Response, g, request
 from cds_service.bootstrap import Installation
 from cds_service.clinical.rules import Recommendation
 from cds_service.decision_support import Advice, advise
-from cds_service.errors import Unauthenticated, UnknownResource
+from cds_service.errors import Overloaded, Unauthenticated, UnknownResource
 from cds_service.feedback import read_feedback
 from cds_service.fhir.client import FhirAccess, Refusal
 from cds_service.hooks.catalogue import Service, discovery
@@ -56,6 +56,7 @@ class Views:
     feedback_places: Places
     rates: Rates | None
     audit: AuditFile | None
+    is_draining: Callable[[], bool]
 
     def discovery(self) -> Response:
         """Answer GET /cds-services; a token is not asked for, unless the site wants that."""
@@ -110,7 +111,12 @@ class Views:
         return Response(b'{"status":"alive"}', mimetype=JSON)
 
     def readyz(self) -> Response:
-        """Answer GET /readyz: rules are loaded. Neither EHR nor database is looked at."""
+        """Answer GET /readyz: rules are loaded, and the process is not about to end.
+
+        Neither EHR nor database is looked at: their faults would become ours.
+        """
+        if self.is_draining():
+            raise Overloaded("The service is about to end.", retry_after_seconds=1)
         version = self.parts.site.knowledge.version
         return Response(orjson.dumps({"status": "ready", "knowledge": version}), mimetype=JSON)
 

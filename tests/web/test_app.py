@@ -11,6 +11,9 @@ import pytest
 
 from cds_service.fhir.client import Refusal
 from cds_service.issuers import Issuer
+from cds_service.web.app import create_app
+from cds_service.web.metrics import Metrics
+from cds_service.web.trust import OpenDoor
 from tests.scenarios import scenario_site
 from tests.web.service import (
     ORDER_SIGN,
@@ -202,6 +205,17 @@ def test_liveness_and_readiness_answer(service: Running) -> None:
     assert service.client.get("/livez").json == {"status": "alive"}
     version = service.parts.site.knowledge.version
     assert service.client.get("/readyz").json == {"status": "ready", "knowledge": version}
+
+
+def test_a_process_about_to_end_is_alive_and_not_ready(service: Running) -> None:
+    app = create_app(
+        service.parts,
+        door=OpenDoor(service.parts.issuers[0]),
+        metrics=Metrics(),
+        is_draining=lambda: True,
+    )
+    assert app.test_client().get("/livez").status_code == 200
+    assert app.test_client().get("/readyz").status_code == 503
 
 
 @pytest.mark.parametrize("path", ADDRESSES[:3])

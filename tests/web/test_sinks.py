@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from cds_service.web.app import create_app
 from cds_service.web.audit import AuditedCall, AuditFile
 from cds_service.web.metrics import Metrics
 from cds_service.web.notes import CallNote, failure_position
+from cds_service.web.tracing import tracing_to
 from cds_service.web.trust import OpenDoor
 from tests.web.conftest import Log
 from tests.web.service import (
@@ -166,6 +169,30 @@ def test_a_request_is_traced_by_four_spans_with_names_of_ours(tmp_path: Path) ->
         )
         app.test_client().post(ORDER_SIGN, json=scenario_request(WARNED))
     assert opened == ["authenticate", "read", "fetch", "evaluate"]
+
+
+def test_spans_are_sent_by_name_and_with_nothing_of_the_failure(tmp_path: Path) -> None:
+    received: list[bytes] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever).start()
+        tracing = tracing_to(f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(ValueError, match="Roe"), tracing.span("fetch"):
+            raise ValueError("Jane Roe")
+        tracing.close()
+        server.shutdown()
+    [sent] = received
+    assert b"fetch" in sent
+    assert b"Roe" not in sent
 
 
 def test_a_step_that_fails_is_measured_all_the_same() -> None:
