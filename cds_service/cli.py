@@ -203,6 +203,7 @@ def _announce(parts: Installation, port: int) -> None:
     click.echo("this machine can call.")
     if parts.settings.demo_patients is not None:
         click.echo(f"FHIR endpoint       {base}/fhir")
+        click.echo(f"Try-it page         {base}/")
         click.echo("\nAn order is signed, and the warning card comes back:\n")
         click.echo(first_call(base))
         click.echo("\nCtrl-C ends the service.")

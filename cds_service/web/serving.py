@@ -26,8 +26,10 @@ from cds_service.web.app import create_app
 from cds_service.web.audit import AuditFile
 from cds_service.web.body import read_object
 from cds_service.web.demo.fhir_endpoint import fhir_blueprint
+from cds_service.web.demo.fixture_records import fixture_resources
+from cds_service.web.demo.try_page import try_page_blueprint
 from cds_service.web.key_sets import JsonObject, KeySet, fetch_all
-from cds_service.web.logs import log_event, set_up_logs
+from cds_service.web.logs import Log
 from cds_service.web.metrics import Metrics
 from cds_service.web.notes import Span
 from cds_service.web.server import Server
@@ -47,7 +49,8 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
     `announce` is called with the installation and the port once the service listens. Raises
     ConfigurationError or KnowledgeError before it does.
     """
-    set_up_logs()
+    log = Log()
+    log.take_libraries()
     metrics = Metrics()
     draining = threading.Event()
     with ExitStack() as ending:
@@ -58,6 +61,7 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
             parts,
             door=_door(parts, key_sets),
             metrics=metrics,
+            log=log,
             audit=_audit(settings, ending),
             span=_span(settings, ending),
             is_draining=draining.is_set,
@@ -74,15 +78,16 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
         _publish(metrics, parts, key_sets)
         if not parts.is_development:
             fetch_all((keys for _, keys in key_sets.values()), at_most_seconds=_FETCH_ALL_SECONDS)
-        log_event("started", knowledge=parts.site.knowledge.digest, port=server.port)
+        digest = parts.site.knowledge.digest
+        log.event("started", parts.now(), knowledge=digest, port=server.port)
         announce(parts, server.port)
-        server.run(on_drain=lambda: _begin_draining(draining))
-    log_event("stopped")
+        server.run(on_drain=lambda: _begin_draining(draining, log, parts.now()))
+    log.event("stopped", parts.now())
 
 
-def _begin_draining(draining: threading.Event) -> None:
+def _begin_draining(draining: threading.Event, log: Log, at: datetime) -> None:
     draining.set()
-    log_event("draining")
+    log.event("draining", at)
 
 
 def _audit(settings: Settings, ending: ExitStack) -> AuditFile | None:
@@ -108,7 +113,9 @@ def _add_demo(app: Flask, parts: Installation, patients: Path) -> None:
         )
     if not patients.is_dir():
         raise ConfigurationError("CDS_SERVICE_DEMO_PATIENTS: must be a directory")
-    app.register_blueprint(fhir_blueprint(patients, parts.today()))
+    today = parts.today()
+    app.register_blueprint(fhir_blueprint(patients, today))
+    app.register_blueprint(try_page_blueprint(parts, fixture_resources(patients, today=today)))
 
 
 def _door(parts: Installation, key_sets: Mapping[str, tuple[Issuer, KeySet]]) -> Door:
