@@ -6,7 +6,9 @@ Every answer that is no success is an OperationOutcome with a request number.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -18,18 +20,21 @@ from cds_service.issuers import SANDBOX_ISSUER
 from cds_service.web.audit import AuditFile
 from cds_service.web.cors import Cors
 from cds_service.web.limits import Places, Rates
-from cds_service.web.logs import log_request
+from cds_service.web.logs import Log
 from cds_service.web.metrics import Metrics
 from cds_service.web.notes import CallNote, Span, failure_position
 from cds_service.web.outcomes import FHIR_JSON, error_body, issue_code, outcome_body, plain_text
 from cds_service.web.views import JSON, Door, Views, call_note
 
-_COMMON_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_COMMON_HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+)
 _LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 
 
@@ -38,6 +43,7 @@ def create_app(
     *,
     door: Door,
     metrics: Metrics,
+    log: Log,
     audit: AuditFile | None = None,
     span: Span | None = None,
     is_draining: Callable[[], bool] = lambda: False,
@@ -67,9 +73,10 @@ def create_app(
         reading=lambda: {"hook": views.hook_places.taken, "feedback": views.feedback_places.taken},
     )
     _add_routes(app, views)
-    _take_notes(app, metrics, span)
-    _add_common_headers(app, _cors(parts))
+    _take_notes(app, metrics, log, span=span, now=parts.now)
+    _answer_preflights(app)
     _answer_errors(app)
+    app.wsgi_app = _with_common_headers(app.wsgi_app, _cors(parts))  # type: ignore[assignment]
     if parts.is_development:
         app.config["TRUSTED_HOSTS"] = _LOOPBACK_HOSTS
     if settings.proxy_hops:
@@ -94,7 +101,9 @@ def _add_routes(app: Flask, views: Views) -> None:
         app.add_url_rule(path, path, view, methods=[method], provide_automatic_options=False)
 
 
-def _take_notes(app: Flask, metrics: Metrics, span: Span | None) -> None:
+def _take_notes(
+    app: Flask, metrics: Metrics, log: Log, *, span: Span | None, now: Callable[[], datetime]
+) -> None:
     """Open a note before each request, and hand it to log and metrics when it is answered."""
 
     @app.before_request
@@ -109,30 +118,37 @@ def _take_notes(app: Flask, metrics: Metrics, span: Span | None) -> None:
         note.status = response.status_code
         note.bytes_out = response.content_length or 0
         metrics.record_request(note)
-        log_request(note)
+        log.request(note, now())
         return response
 
 
-def _add_common_headers(app: Flask, cors: Cors) -> None:
+def _answer_preflights(app: Flask) -> None:
     @app.before_request
     def answer_preflight() -> Response | None:
-        if request.method != "OPTIONS":
-            return None
         refusal = request.routing_exception
-        if not isinstance(refusal, MethodNotAllowed):
+        if request.method != "OPTIONS" or not isinstance(refusal, MethodNotAllowed):
             return None
         response = Response(b"", mimetype=JSON)
         response.headers["Allow"] = ", ".join(sorted({*(refusal.valid_methods or ()), "OPTIONS"}))
-        response.headers.update(cors.headers(request.headers.get("Origin"), preflight=True))
         return response
 
-    @app.after_request
-    def add_headers(response: Response) -> Response:
-        for name, value in _COMMON_HEADERS.items():
-            response.headers.setdefault(name, value)
-        for name, value in cors.headers(request.headers.get("Origin")).items():
-            response.headers.setdefault(name, value)
-        return response
+
+def _with_common_headers(application: WSGIApplication, cors: Cors) -> WSGIApplication:
+    """Add to every answer what it does not say itself, at the cost of a few comparisons."""
+
+    def with_headers(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        is_preflight = environ["REQUEST_METHOD"] == "OPTIONS"
+        origin = environ.get("HTTP_ORIGIN")
+        common = (*_COMMON_HEADERS, *cors.headers(origin, is_preflight=is_preflight))
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            said = {name for name, _ in headers}
+            headers += [pair for pair in common if pair[0] not in said]
+            return start_response(status, headers, *more)
+
+        return application(environ, start)
+
+    return with_headers
 
 
 def _answer_errors(app: Flask) -> None:

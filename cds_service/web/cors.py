@@ -6,10 +6,16 @@ Source: conformance.md X-01 to X-05; security-reliability.md T41; clients.md sec
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 _LOOPBACK = re.compile(r"https?://(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.ASCII)
-_PREFLIGHT_SECONDS = 600
+_VARY = (("Vary", "Origin"),)
+_PREFLIGHT = (
+    ("Access-Control-Allow-Methods", "GET, POST"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type"),
+    ("Access-Control-Max-Age", "600"),
+)
+
+Headers = tuple[tuple[str, str], ...]
 
 
 class Cors:
@@ -19,18 +25,12 @@ class Cors:
         self._origins = frozenset(origins)
         self._opens_loopback = opens_loopback
 
-    def headers(self, origin: str | None, *, preflight: bool = False) -> Mapping[str, str]:
+    def headers(self, origin: str | None, *, is_preflight: bool) -> Headers:
         """Return the headers of an answer, errors included, to a request from the origin."""
         if origin is None or not self._is_allowed(origin):
-            return {"Vary": "Origin"}
-        headers = {"Vary": "Origin", "Access-Control-Allow-Origin": origin}
-        if preflight:
-            headers |= {
-                "Access-Control-Allow-Methods": "GET, POST",
-                "Access-Control-Allow-Headers": "Authorization, Content-Type",
-                "Access-Control-Max-Age": str(_PREFLIGHT_SECONDS),
-            }
-        return headers
+            return _VARY
+        allowed = (*_VARY, ("Access-Control-Allow-Origin", origin))
+        return (*allowed, *_PREFLIGHT) if is_preflight else allowed
 
     def _is_allowed(self, origin: str) -> bool:
         if origin in self._origins:

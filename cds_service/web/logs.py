@@ -1,7 +1,7 @@
 """The log: one JSON object a line, made of what is allowed and nothing else.
 
 Libraries log too, and some of their messages carry URLs with patient ids: of a library's record
-only its logger's name and its level are written, and the class of an exception.
+only its logger's name and its level are written, and the class and place of an exception.
 
 Source: security-reliability.md 2.3, T27, T36.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -17,43 +19,49 @@ import orjson
 
 from cds_service.web.notes import CallNote, failure_position
 
-_OURS = logging.getLogger("cds_service")
-_OURS_ALONE = "cds_service."
 
+class Log:
+    """Writes lines to a stream, whole ones, from any thread."""
 
-class _LineFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-        }
-        fields = getattr(record, "fields", None)
-        if record.name == _OURS.name and isinstance(fields, dict):
-            line |= {"event": record.msg, **fields}
-        else:
-            line |= {"event": "library", "logger": record.name}
+    def __init__(self, stream: TextIO = sys.stderr) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def request(self, note: CallNote, at: datetime) -> None:
+        """Write the line of one request, answered at the time given."""
+        self._write("error" if note.failed_at else "info", "request", at, note.log_fields())
+
+    def event(self, name: str, at: datetime, **fields: object) -> None:
+        """Write a line about the service itself; name and fields are ours."""
+        self._write("info", name, at, fields)
+
+    def take_libraries(self) -> None:
+        """Let every record that libraries log, from WARNING on, come here and nowhere else."""
+        root = logging.getLogger()
+        root.handlers[:] = [_LibraryHandler(self)]
+        root.setLevel(logging.WARNING)
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+    def library(self, record: logging.LogRecord) -> None:
+        """Write who logged, how grave it is, and where an exception came from."""
+        fields: dict[str, object] = {"logger": record.name}
         if record.exc_info and record.exc_info[1] is not None:
-            line["failed_at"] = failure_position(record.exc_info[1])
-        return orjson.dumps(line).decode()
+            fields["failed_at"] = failure_position(record.exc_info[1])
+        at = datetime.fromtimestamp(record.created, UTC)
+        self._write(record.levelname.lower(), "library", at, fields)
+
+    def _write(self, level: str, event: str, at: datetime, fields: Mapping[str, object]) -> None:
+        time = at.isoformat(timespec="milliseconds")
+        line = orjson.dumps({"time": time, "level": level, "event": event, **fields}).decode()
+        with self._lock:
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
 
 
-def set_up_logs(stream: TextIO = sys.stderr) -> None:
-    """Send every record of the process through the one formatter, libraries from WARNING on."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(_LineFormatter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    _OURS.setLevel(logging.INFO)
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+class _LibraryHandler(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
 
-
-def log_request(note: CallNote) -> None:
-    """Write the line of one request."""
-    level = logging.ERROR if note.failed_at else logging.INFO
-    _OURS.log(level, "request", extra={"fields": note.log_fields()})
-
-
-def log_event(event: str, **fields: object) -> None:
-    """Write a line about the service itself; `event` and `fields` are ours."""
-    _OURS.info(event, extra={"fields": fields})
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.library(record)

@@ -5,7 +5,9 @@ Nothing is patched: what differs from production is handed in.
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +22,7 @@ from cds_service.issuers import Issuer
 from cds_service.settings import Settings
 from cds_service.web.app import create_app
 from cds_service.web.audit import AuditFile
+from cds_service.web.logs import Log
 from cds_service.web.metrics import Metrics
 from cds_service.web.trust import OpenDoor
 from cds_service.web.views import Door
@@ -37,6 +40,34 @@ def scenario_request(name: str) -> dict[str, Any]:
     """Return the request of a scenario, by hook and slug."""
     body: dict[str, Any] = json.loads((FOLDER / name / "request.json").read_bytes())
     return body
+
+
+class KeptLog(Log):
+    """A log in memory."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+        super().__init__(self.stream)
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines so far; each must be a JSON object."""
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+    @classmethod
+    @contextmanager
+    def of_process(cls) -> Iterator[KeptLog]:
+        """Take the records of libraries, too, and give them back at the end."""
+        loggers = [logging.getLogger(name) for name in (None, "waitress.queue")]
+        before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
+        kept = cls()
+        kept.take_libraries()
+        try:
+            yield kept
+        finally:
+            for logger, handlers, level in before:
+                logger.handlers[:] = handlers
+                logger.setLevel(level)
 
 
 @dataclass(kw_only=True)
@@ -64,6 +95,7 @@ class Made:
     issuer: Issuer | None = None
     door: Door | None = None
     audit: AuditFile | None = None
+    log: Log = field(default_factory=lambda: KeptLog())
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -85,6 +117,7 @@ def running(folder: Path, made: Made | None = None) -> Iterator[Running]:
         parts,
         door=made.door or OpenDoor(parts.issuers[0]),
         metrics=metrics,
+        log=made.log,
         audit=made.audit,
     )
     try:

@@ -21,6 +21,7 @@ from tests.web.service import (
     RULE_WARNED,
     SUPPRESSED,
     WARNED,
+    KeptLog,
     Made,
     Running,
     running,
@@ -212,6 +213,7 @@ def test_a_process_about_to_end_is_alive_and_not_ready(service: Running) -> None
         service.parts,
         door=OpenDoor(service.parts.issuers[0]),
         metrics=Metrics(),
+        log=KeptLog(),
         is_draining=lambda: True,
     )
     assert app.test_client().get("/livez").status_code == 200

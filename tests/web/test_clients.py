@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from tests.web.service import (
     ORDER_SIGN,
     RULE_WARNED,
     WARNED,
+    KeptLog,
     Made,
     Running,
     running,
@@ -321,7 +321,7 @@ def test_the_parts_of_production_know_no_development(tmp_path: Path) -> None:
     assert not parts.is_development
     assert not any(issuer.calls_any_loopback for issuer in parts.issuers)
     door = Trust({}, public_url=PUBLIC_URL, is_first=lambda *_, **__: True, now=lambda: NOW)
-    client = create_app(replace(parts), door=door, metrics=metrics).test_client()
+    client = create_app(parts, door=door, metrics=metrics, log=KeptLog()).test_client()
     assert client.get("/cds-services", headers={"Host": "cds.example.org"}).status_code == 200
     assert client.post(ORDER_SIGN, json={}).status_code == 401
     parts.close()

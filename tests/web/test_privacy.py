@@ -15,8 +15,7 @@ from cds_service.issuers import Issuer
 from cds_service.store.schema import CARD, FEEDBACK
 from cds_service.web.audit import AuditFile
 from tests.scenarios import Scenario, scenarios, texts
-from tests.web.conftest import Log
-from tests.web.service import Made, Running, running
+from tests.web.service import KeptLog, Made, Running, running
 
 TOKEN = "a-fhir-access-token"
 _OURS = re.compile(r"[a-z]+(-[a-z]+)*|\d{1,4}")
@@ -52,7 +51,7 @@ def lines_of(text: str) -> Iterator[str]:
         yield json.dumps(without_times(json.loads(line)), ensure_ascii=False)
 
 
-def everything_written(service: Running, log: Log, audit: Path) -> str:
+def everything_written(service: Running, log: KeptLog, audit: Path) -> str:
     service.parts.store.writer.close(timeout_seconds=5)
     kept = [column for column in CARD.c if column.name != "shown_at"]
     with service.parts.store.engine.connect() as connection:
@@ -67,10 +66,12 @@ def everything_written(service: Running, log: Log, audit: Path) -> str:
 
 
 def test_no_value_of_any_patient_is_left_in_log_metrics_store_or_audit(
-    tmp_path: Path, log: Log
+    tmp_path: Path, log: KeptLog
 ) -> None:
     audit = tmp_path / "audit.ndjson"
-    made = Made(issuer=Issuer(name="north", issuer=""), audit=AuditFile(audit, key="secret"))
+    made = Made(
+        issuer=Issuer(name="north", issuer=""), audit=AuditFile(audit, key="secret"), log=log
+    )
     values: set[str] = {TOKEN}
     with running(tmp_path, made) as service:
         for scenario in scenarios():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from flask.testing import FlaskClient
 from cds_service.bootstrap import compose
 from cds_service.settings import Settings
 from cds_service.web.app import create_app
+from cds_service.web.logs import Log
 from cds_service.web.metrics import Metrics
 from cds_service.web.trust import OpenDoor
 from tests.scenarios import Scenario, scenarios
@@ -43,7 +45,9 @@ def client(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterator[F
     settings = Settings(public_url="https://cds.example.org", database_url=f"sqlite:///{database}")
     metrics = Metrics()
     parts = replace(compose(settings, on_loss=metrics.record_loss), now=clock)
-    app = create_app(parts, door=OpenDoor(parts.issuers[0]), metrics=metrics)
+    app = create_app(
+        parts, door=OpenDoor(parts.issuers[0]), metrics=metrics, log=Log(io.StringIO())
+    )
     with app.test_client() as client:
         yield client
     parts.close()

@@ -22,13 +22,13 @@ from cds_service.web.metrics import Metrics
 from cds_service.web.notes import CallNote, failure_position
 from cds_service.web.tracing import tracing_to
 from cds_service.web.trust import OpenDoor
-from tests.web.conftest import Log
 from tests.web.service import (
     NOON,
     ORDER_SIGN,
     RULE_WARNED,
     SUPPRESSED,
     WARNED,
+    KeptLog,
     Made,
     Running,
     running,
@@ -44,12 +44,12 @@ ALLOWED = {
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Running]:
-    with running(tmp_path) as started:
+def service(tmp_path: Path, log: KeptLog) -> Iterator[Running]:
+    with running(tmp_path, Made(log=log)) as started:
         yield started
 
 
-def test_a_call_leaves_one_line_made_of_what_is_allowed(service: Running, log: Log) -> None:
+def test_a_call_leaves_one_line_made_of_what_is_allowed(service: Running, log: KeptLog) -> None:
     body = scenario_request(WARNED)
     response = service.call(body)
     [line] = log.lines
@@ -64,14 +64,14 @@ def test_a_call_leaves_one_line_made_of_what_is_allowed(service: Running, log: L
     assert body["hookInstance"] not in log.stream.getvalue()
 
 
-def test_an_error_and_its_line_have_the_same_number(service: Running, log: Log) -> None:
+def test_an_error_and_its_line_have_the_same_number(service: Running, log: KeptLog) -> None:
     response = service.call({})
     [line] = log.lines
     assert response.json["issue"][0]["diagnostics"] == f"Request number {line['request']}"
     assert (line["status"], line["outcome"]) == (400, "invalid")
 
 
-def test_an_address_that_is_asked_for_is_not_written_down(service: Running, log: Log) -> None:
+def test_an_address_that_is_asked_for_is_not_written_down(service: Running, log: KeptLog) -> None:
     service.client.get("/Patient/jane-roe?name=Jane")
     service.client.post("/cds-services/jane-roe?name=Jane", json={})
     assert "jane" not in log.stream.getvalue().lower()
@@ -79,9 +79,10 @@ def test_an_address_that_is_asked_for_is_not_written_down(service: Running, log:
 
 
 def test_a_bug_is_written_down_by_class_and_place_and_never_by_its_message(
-    tmp_path: Path, log: Log
+    tmp_path: Path, log: KeptLog
 ) -> None:
-    with running(tmp_path, broken(answers_failure_empty=False)) as service:
+    made = replace(broken(answers_failure_empty=False), log=log)
+    with running(tmp_path, made) as service:
         service.call(scenario_request(WARNED))
     [line] = log.lines
     assert line["level"] == "error"
@@ -91,7 +92,7 @@ def test_a_bug_is_written_down_by_class_and_place_and_never_by_its_message(
     assert "MRN" not in log.stream.getvalue()
 
 
-def test_the_messages_of_libraries_are_not_written_down(log: Log) -> None:
+def test_the_messages_of_libraries_are_not_written_down(log: KeptLog) -> None:
     library = logging.getLogger("urllib3.connectionpool")
     library.setLevel(logging.DEBUG)
     library.debug("GET /Patient/jane-roe")
@@ -104,13 +105,6 @@ def test_the_messages_of_libraries_are_not_written_down(log: Log) -> None:
     assert [line["event"] for line in log.lines] == ["library"] * len(log.lines)
     assert log.lines[-1]["logger"] == "waitress"
     assert log.lines[-1]["failed_at"].startswith("ValueError at test_sinks.py:")
-
-
-def test_a_record_that_takes_our_name_gets_no_fields_of_its_own(log: Log) -> None:
-    logging.getLogger("cds_service").info("Jane Roe")
-    [line] = log.lines
-    assert line == {"time": line["time"], "level": "info", "event": "library",
-                    "logger": "cds_service"}  # fmt: skip
 
 
 def test_a_position_names_the_innermost_six_frames() -> None:
@@ -165,7 +159,11 @@ def test_a_request_is_traced_by_four_spans_with_names_of_ours(tmp_path: Path) ->
 
     with running(tmp_path) as service:
         app = create_app(
-            service.parts, door=OpenDoor(service.parts.issuers[0]), metrics=Metrics(), span=span
+            service.parts,
+            door=OpenDoor(service.parts.issuers[0]),
+            metrics=Metrics(),
+            log=KeptLog(),
+            span=span,
         )
         app.test_client().post(ORDER_SIGN, json=scenario_request(WARNED))
     assert opened == ["authenticate", "read", "fetch", "evaluate"]
