@@ -23,13 +23,15 @@ from cds_service.bootstrap import (
     now,
     settings_of_environment,
 )
+from cds_service.cli_developer import new_scenario, prefetch, service_for
 from cds_service.cli_store import db, feedback
 from cds_service.decision_support import Advice, advise
-from cds_service.errors import CdsServiceError, ConfigurationError, KnowledgeError, MalformedRequest
+from cds_service.errors import CdsServiceError, ConfigurationError, KnowledgeError
 from cds_service.explanation import explanation, explanation_text
-from cds_service.hooks.catalogue import Service, services
+from cds_service.hooks.catalogue import services
 from cds_service.hooks.protocol import read_request
 from cds_service.issuers import development_issuer
+from cds_service.web.about import about_words
 from cds_service.web.body import read_object
 from cds_service.web.demo.first_call import first_call
 
@@ -79,6 +81,7 @@ def check() -> None:
     """Check settings, knowledge, cards and issuers; name every fault by file and key."""
     settings = settings_of_environment()
     site = load_site(settings)
+    about_words(settings.cards_directory)
     catalogue = services(site.knowledge)
     issuers = load_issuers(settings, catalogue)
     click.echo(f"knowledge  {site.knowledge.version} ({site.knowledge.digest})")
@@ -132,6 +135,8 @@ def build_data_command(source: Path, target: Path, version: str, released: datet
 
 main.add_command(db)
 main.add_command(feedback)
+main.add_command(new_scenario)
+main.add_command(prefetch)
 
 
 def _advice(request_file: Path, as_of: datetime | None) -> Advice:
@@ -139,7 +144,7 @@ def _advice(request_file: Path, as_of: datetime | None) -> Advice:
     settings = settings_of_environment()
     site = load_site(settings)
     body = read_object(request_file.read_bytes())
-    service = _service_for(body.get("hook"), services(site.knowledge))
+    service = service_for(body.get("hook"), services(site.knowledge))
     request = read_request(body, service)
     caller = development_issuer(use_labelled=settings.use_labelled)
     client = fhir_client(settings)
@@ -158,14 +163,6 @@ def _advice(request_file: Path, as_of: datetime | None) -> Advice:
         )
     finally:
         client.close()
-
-
-def _service_for(hook: object, catalogue: tuple[Service, ...]) -> Service:
-    for service in catalogue:
-        if service.hook == hook:
-            return service
-    hooks = ", ".join(service.hook for service in catalogue)
-    raise MalformedRequest(f"hook must be one of: {hooks}.", where="/hook")
 
 
 def _card_text(card: Card) -> str:

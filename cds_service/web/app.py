@@ -17,6 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from cds_service.bootstrap import Installation
 from cds_service.errors import RequestError, Unauthenticated, WrongMethod
 from cds_service.issuers import SANDBOX_ISSUER
+from cds_service.web.about import AboutPage
 from cds_service.web.audit import AuditFile
 from cds_service.web.cors import Cors
 from cds_service.web.limits import Places, Rates
@@ -72,7 +73,7 @@ def create_app(
         label="kind",
         reading=lambda: {"hook": views.hook_places.taken, "feedback": views.feedback_places.taken},
     )
-    _add_routes(app, views)
+    _add_routes(app, views, AboutPage(parts))
     _take_notes(app, metrics, log, span=span, now=parts.now)
     _answer_preflights(app)
     _answer_errors(app)
@@ -86,7 +87,7 @@ def create_app(
     return app
 
 
-def _add_routes(app: Flask, views: Views) -> None:
+def _add_routes(app: Flask, views: Views, about: AboutPage) -> None:
     routes: tuple[tuple[str, str, Callable[..., Response]], ...] = (
         ("/cds-services", "GET", views.discovery),
         ("/cds-services/<service_id>", "POST", views.hook_call),
@@ -94,6 +95,7 @@ def _add_routes(app: Flask, views: Views) -> None:
         # A discovery address typed with a slash at its end leads clients to two of them.
         ("/cds-services//<service_id>", "POST", views.hook_call),
         ("/cds-services//<service_id>/feedback", "POST", views.feedback),
+        ("/about", "GET", about.answer),
         ("/livez", "GET", views.livez),
         ("/readyz", "GET", views.readyz),
     )
