@@ -23,9 +23,8 @@ _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.!#$&^_-]+\+)?json", re.IGNORECA
 _UTF_8 = frozenset({"utf-8", "utf8"})
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _ESCAPED_COLON = re.compile(rb"\\u003a", re.IGNORECASE)
-# One line of the indented form that lies deeper than DEEPEST_LEVEL. No string can hold it:
-# inside strings a line feed is written as an escape.
-_TOO_DEEP = b"\n" + b"  " * (DEEPEST_LEVEL + 1)
+_WRITTEN_LEVELS = 254
+"""How deep a value orjson writes."""
 
 
 class ReadableBody(Protocol):
@@ -70,8 +69,8 @@ def read_object(body: bytes) -> dict[str, object]:
     """Parse a JSON object, or raise MalformedRequest. Both steps are linear in the body.
 
     Depth and repeated names are read off the parsed value written out again, which costs a sixth
-    of the parse: the indented form shows its depth, and as many colons must come out as went in
-    (each member has one, and those inside strings stay). An escaped colon would spoil the count;
+    of the parse: the writer's own limit shows the depth, and as many colons must come out as went
+    in (each member has one, and those inside strings stay). An escaped colon would spoil the count;
     such a body, which no client writes, is parsed a second time with a hook on the members.
 
     >>> read_object(b'{"hook": "order-sign"}')
@@ -84,7 +83,7 @@ def read_object(body: bytes) -> dict[str, object]:
         raise MalformedRequest("The body is not JSON in UTF-8.") from None
     if not isinstance(value, dict):
         raise MalformedRequest("The body is not a JSON object.")
-    written = _indented(value)
+    written = _written(value)
     has_escapes = b"\\" in body
     if has_escapes and _ESCAPED_NUL.search(body):
         raise MalformedRequest("The body holds the character U+0000.")
@@ -95,14 +94,20 @@ def read_object(body: bytes) -> dict[str, object]:
     return value
 
 
-def _indented(value: object) -> bytes:
+def _written(value: object) -> bytes:
+    """Write the value, of at most DEEPEST_LEVEL levels, compactly.
+
+    The writer's limit is brought down to ours by lists around the value: any form that shows the
+    depth itself, an indented one, can be made two hundred times larger than the body.
+    """
+    nested = value
+    for _ in range(_WRITTEN_LEVELS - DEEPEST_LEVEL):
+        nested = [nested]
     try:
-        written = orjson.dumps(value, option=orjson.OPT_INDENT_2)
+        return orjson.dumps(nested)
     except orjson.JSONEncodeError:
-        written = _TOO_DEEP  # deeper than orjson writes, which is more than 200 levels
-    if _TOO_DEEP in written:
-        raise MalformedRequest(f"The body is nested deeper than {DEEPEST_LEVEL} levels.")
-    return written
+        message = f"The body is nested deeper than {DEEPEST_LEVEL} levels."
+        raise MalformedRequest(message) from None
 
 
 def _refuse_repeated_names(body: bytes) -> None:

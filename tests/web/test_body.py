@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -126,6 +128,39 @@ def test_sixty_four_levels_are_read_and_sixty_five_are_not(levels: int, is_read:
     else:
         with pytest.raises(MalformedRequest, match="deeper than 64"):
             read_object(nested(levels))
+
+
+def test_an_empty_object_or_list_is_a_level_of_its_own() -> None:
+    for innermost in (b"{}", b"[]"):
+        assert read_object(nested(63).replace(b"1", innermost))
+        with pytest.raises(MalformedRequest, match="deeper than 64"):
+            read_object(nested(64).replace(b"1", innermost))
+
+
+_READ_A_BOMB = """
+import resource, sys
+from cds_service.web.body import read_object
+from cds_service.errors import MalformedRequest
+
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+levels = int(sys.argv[1])
+body = b'{"a":' + b"[" * levels + b"1," * 2_000_000 + b"1" + b"]" * levels + b"}"
+before = most()
+try:
+    read_object(body)
+except MalformedRequest:
+    pass
+print(most() - before)
+"""
+
+
+@pytest.mark.parametrize("levels", [62, 250])
+def test_four_megabytes_of_numbers_in_the_depth_stay_below_a_hundred(levels: int) -> None:
+    command = (sys.executable, "-c", _READ_A_BOMB, str(levels))
+    grown = subprocess.run(command, capture_output=True, check=True, timeout=60)  # in MiB
+    assert int(grown.stdout) < 100
 
 
 @pytest.mark.parametrize("levels", [254, 255, 256, 1000, 1025, 100_000])
