@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from decimal import Decimal
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from cds_service.clinical.record import Quantity
 from cds_service.fhir.reading import values
 from cds_service.fhir.reading.dates import Days, days
 from cds_service.fhir.reading.values import JsonObject
+
+Found = TypeVar("Found")
 
 UCUM = "http://unitsofmeasure.org"
 _CODED_UNITS = frozenset({None, UCUM, "http://terminology.hl7.org/CodeSystem/v3-orderableDrugForm"})
@@ -47,7 +50,7 @@ class Element:
             value = value[0]
         if isinstance(value, dict):
             return Element(value, self._path_of(name), self.lost)
-        self._lost(name, value)
+        self._found(name, value, None)
         return _ABSENT
 
     def children(self, name: str) -> list[Element]:
@@ -59,19 +62,19 @@ class Element:
         found = [Element(member, path, self.lost) for member in values.objects(value)]
         members = value if isinstance(value, list) else [value]
         if any(not isinstance(member, dict) and member is not None for member in members):
-            self._lost(name, value)
+            self._found(name, value, None)
         return found
 
     def code(self, name: str, allowed: Collection[str]) -> str | None:
         """Return a code of a closed list; any other is unreadable, never guessed."""
         value = self.value.get(name)
         found = values.text(value)
-        return found if found in allowed else self._lost(name, value)
+        return self._found(name, value, found if found in allowed else None)
 
     def boolean(self, name: str) -> bool | None:
         """Return a boolean."""
         value = self.value.get(name)
-        return value if isinstance(value, bool) else self._lost(name, value)
+        return self._found(name, value, value if isinstance(value, bool) else None)
 
     def integer(
         self, name: str, *, least: int = 0, most: int = values.LARGEST_NUMBER
@@ -82,7 +85,7 @@ class Element:
             return None
         found = values.integer(value)
         is_within = found is not None and least <= found <= most
-        return found if is_within else self._lost(name, value)
+        return self._found(name, value, found if is_within else None)
 
     def positive_number(self, name: str, *, most: int = values.LARGEST_NUMBER) -> Decimal | None:
         """Return a number above 0 and at most `most`."""
@@ -90,12 +93,12 @@ class Element:
         if value is None:
             return None
         found = values.number(value)
-        return found if found and found <= most else self._lost(name, value)
+        return self._found(name, value, found if found and found <= most else None)
 
     def days(self, name: str, time_zone: ZoneInfo) -> Days | None:
         """Return the days a date may mean."""
         value = self.value.get(name)
-        return None if value is None else days(value, time_zone) or self._lost(name, value)
+        return None if value is None else self._found(name, value, days(value, time_zone))
 
     def quantity(self, name: str, *, is_positive: bool = False) -> Quantity | None:
         """Return an amount with its unit: the code where it is a known unit code, else the word.
@@ -104,10 +107,10 @@ class Element:
         """
         value = self.value.get(name)
         if not isinstance(value, dict) or not value:
-            return self._lost(name, value)
+            return self._found(name, value, None)
         found = values.number(value.get("value"))
         if found is None or (is_positive and not found) or "comparator" in value:
-            return self._lost(name, value)
+            return self._found(name, value, None)
         return Quantity(value=found, unit=_unit(value))
 
     def refuse_modifier_extension(self) -> bool:
@@ -117,10 +120,11 @@ class Element:
         self.note("modifierExtension")
         return True
 
-    def _lost(self, name: str, value: object) -> None:
-        """Note a value that could not be read, unless it is none."""
-        if value is not None and not values.is_absent(value):
+    def _found(self, name: str, value: object, found: Found | None) -> Found | None:
+        """Return what was found, and note a value that is there and gave nothing."""
+        if found is None and value is not None and not values.is_absent(value):
             self.note(name)
+        return found
 
     def _path_of(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
