@@ -16,9 +16,9 @@ PACKAGE = Path(__file__).parents[1] / "cds_service"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("web", "cli", "cli_store"),
+    ("web", "cli", "cli_developer", "cli_store"),
     ("bootstrap",),
-    ("decision_support", "issuers", "settings", "feedback_report"),
+    ("decision_support", "issuers", "settings", "feedback_report", "scenario_capture"),
     ("store",),
     ("fhir", "hooks", "loading", "data_build", "explanation", "feedback", "migrations"),
     ("queries", "access_token"),
@@ -29,6 +29,8 @@ LAYERS = (
 
 BESIDE = {
     ("cli", "web"),
+    ("cli", "cli_developer"),
+    ("cli_developer", "web"),
     ("cli", "cli_store"),
     ("data_build", "loading"),
     ("migrations", "store"),
