@@ -12,12 +12,25 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import requests
 
+from cds_service.web.demo.fixture_records import moved
+from tests.scenarios import FOLDER, read_scenario
+
 COMMAND = (str(Path(sys.executable).with_name("cds-service")), "serve")
+
+
+def request_of_today(name: str) -> dict[str, Any]:
+    """Return the request of a scenario, moved in time so that its story is of today.
+
+    A process reads its own clock.
+    """
+    told = read_scenario(FOLDER / name)
+    return cast("dict[str, Any]", moved(told.request, by=date.today() - told.as_of))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +55,13 @@ class Process:
     def post(self, path: str, body: object, **more: Any) -> requests.Response:
         """POST a body as JSON."""
         return requests.post(f"{self.base}{path}", json=body, timeout=30, **more)
+
+    @property
+    def resident_kib(self) -> int:
+        """How much memory the process holds, in KiB."""
+        status = Path(f"/proc/{self.popen.pid}/status").read_text()
+        [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+        return int(line.split()[1])
 
     def raw(self, sent: bytes, *, seconds: float = 10) -> bytes:
         """Send bytes and return all that comes until the service closes."""

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import requests
 
-from tests.process import Process, serving
-from tests.web.service import ORDER_SIGN, WARNED, scenario_request
+from tests.process import Process, request_of_today, serving
+from tests.web.service import ORDER_SIGN, WARNED
 
 pytestmark = pytest.mark.server
 
-CALL = json.dumps(scenario_request(WARNED)).encode()
+CALL = json.dumps(request_of_today(WARNED)).encode()
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def status_of(answer: bytes) -> int:
 
 
 def is_well(service: Process) -> bool:
-    response = service.post(ORDER_SIGN, scenario_request(WARNED))
+    response = service.post(ORDER_SIGN, request_of_today(WARNED))
     return response.status_code == 200 and len(response.json()["cards"]) == 1
 
 
@@ -194,7 +194,7 @@ def slow_fhir() -> Iterator[str]:
 
 
 def calling_back(base: str) -> dict[str, Any]:
-    body = scenario_request(WARNED)
+    body = request_of_today(WARNED)
     del body["prefetch"]
     return {**body, "fhirServer": base}
 

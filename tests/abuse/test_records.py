@@ -1,0 +1,199 @@
+"""Records made to harm: numbers, loops, markup, masses of data, other patients (T22 to T25)."""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any
+
+import pytest
+
+from tests.abuse.conftest import CANARY, Abused
+from tests.process import request_of_today
+from tests.web.service import WARNED
+
+NUMBERS = (
+    1e308, -1e308, 0, -1, 1e-320, 10**30, "1e308", "NaN", "evil", None, True, [], {}, [1],
+    {"value": 1},
+)  # fmt: skip
+MARKUP = (
+    "<script>alert(1)</script>",
+    "<img src=https://evil.example/x.png>",
+    "![x](https://evil.example/x.png)",
+    "[click](javascript:alert(1))",
+    "<iframe srcdoc='<script>1</script>'>",
+    "# Heading\n\n---\n| a | b |",
+    "\u202eevil\u2066",
+    "x" * 100_000,
+    "{{ 7 * 7 }}{% raw %}",
+    "`````",
+)
+
+
+def request() -> dict[str, Any]:
+    return request_of_today(WARNED)
+
+
+def orders(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the order being signed and those of the record."""
+    return [
+        *(entry["resource"] for entry in body["context"]["draftOrders"]["entry"]),
+        *(entry["resource"] for entry in body["prefetch"]["medication-requests"]["entry"]),
+    ]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=repr)
+def test_no_number_becomes_an_absurd_one_on_a_card(service: Abused, number: object) -> None:
+    body = request()
+    for order in orders(body):
+        order["dosageInstruction"] = [
+            {
+                "timing": {"repeat": {"frequency": number, "period": number, "periodUnit": "d"}},
+                "doseAndRate": [{"doseQuantity": {"value": number, "unit": "mg"}}],
+                "maxDosePerPeriod": {"numerator": {"value": number}},
+            }
+        ]
+        order["dispenseRequest"] = {
+            "quantity": {"value": number},
+            "numberOfRepeatsAllowed": number,
+            "expectedSupplyDuration": {"value": number, "code": "d"},
+        }
+    response = service.send(body)
+    assert response.status_code == 200
+    for card in response.json()["cards"]:
+        said = card["summary"] + card["detail"]
+        assert not re.search(r"\binf\b|\bnan\b|\d[eE][+-]?\d|\d{7,}|-\d+ MME", said)
+
+
+@pytest.mark.parametrize("markup", MARKUP, ids=lambda text: repr(text[:20]))
+def test_nothing_of_a_record_becomes_active_on_a_card(service: Abused, markup: str) -> None:
+    body = request()
+    patient = body["prefetch"].setdefault("patient", {"resourceType": "Patient", "id": "patient-1"})
+    patient["name"] = [{"text": markup, "family": CANARY}]
+    for order in orders(body):
+        order["note"] = [{"text": markup}]
+        for concept in (order["medicationCodeableConcept"],):
+            concept["text"] = f"oxycodone {markup}"
+            concept["coding"][0]["display"] = f"oxycodone {markup}"
+    for entry in body["prefetch"]["conditions"]["entry"]:
+        entry["resource"]["code"]["text"] = markup
+        for coding in entry["resource"]["code"]["coding"]:
+            coding["display"] = markup
+    response = service.send(body)
+    assert response.status_code == 200
+    for card in response.json()["cards"]:
+        assert len(card["summary"]) < 140
+        assert "<" not in card["detail"].replace("&lt;", "")
+        assert "](" not in card["detail"]
+        assert "evil" not in response.text
+        assert not re.search("[\u202a-\u202e\u2066-\u2069]", response.text)
+
+
+WRONG: tuple[Any, ...] = (None, 7, "evil", [], [7], {}, {"a": []}, True)
+ELEMENTS = (
+    "resourceType", "id", "meta", "status", "intent", "category", "subject", "authoredOn",
+    "medicationCodeableConcept", "medicationReference", "dosageInstruction", "dispenseRequest",
+    "contained", "extension", "modifierExtension", "doNotPerform", "courseOfTherapyType",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("element", ELEMENTS)
+def test_an_element_of_the_wrong_kind_costs_the_record_and_not_the_answer(
+    service: Abused, element: str
+) -> None:
+    for value in WRONG:
+        body = request()
+        for order in orders(body):
+            order[element] = value
+        assert service.send(body).status_code in {200, 412}
+
+
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        {"resourceType": "Bundle", "entry": None},
+        {"resourceType": "Bundle", "entry": {"resource": {}}},
+        {"resourceType": "Bundle", "entry": [None, 7, "x", [], {}]},
+        {"resourceType": "Bundle", "entry": [{"resource": None}, {"resource": []}]},
+        {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": 7}}]},
+        {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Bundle"}}] * 50},
+        {"resourceType": ["Bundle"]},
+        {"response": {"status": "200"}, "resource": {"resource": {"resource": {}}}},
+    ],
+)
+def test_a_bundle_of_the_wrong_form_is_never_a_failure(service: Abused, bundle: object) -> None:
+    for key in ("medication-requests", "conditions", "patient", "observations"):
+        body = request()
+        body["prefetch"][key] = bundle
+        assert service.send(body).status_code in {200, 412}
+
+
+def test_contained_resources_that_point_at_each_other_end(service: Abused) -> None:
+    body = request()
+    for order in orders(body):
+        del order["medicationCodeableConcept"]
+        order["medicationReference"] = {"reference": "#a"}
+        order["contained"] = [
+            {"resourceType": "Medication", "id": "a", "ingredient": [
+                {"itemReference": {"reference": "#b"}}]},
+            {"resourceType": "Medication", "id": "b", "ingredient": [
+                {"itemReference": {"reference": "#a"}}]},
+        ] * 25  # fmt: skip
+    assert service.send(body).status_code == 200
+    assert service.seconds[0] < 3
+
+
+def test_a_resource_that_points_at_itself_ends(service: Abused) -> None:
+    body = request()
+    for order in orders(body):
+        del order["medicationCodeableConcept"]
+        order["medicationReference"] = {"reference": f"MedicationRequest/{order.get('id')}"}
+        order["basedOn"] = [{"reference": f"MedicationRequest/{order.get('id')}"}]
+    assert service.send(body).status_code == 200
+
+
+@pytest.mark.parametrize(("count", "status"), [(3_000, 200), (5_001, 412)])
+def test_masses_of_orders_are_evaluated_or_refused_and_never_cut(
+    service: Abused, count: int, status: int
+) -> None:
+    body = request()
+    entry = body["prefetch"]["medication-requests"]["entry"][0]
+    small = copy.deepcopy(entry)
+    small["resource"].pop("dosageInstruction", None)
+    body["prefetch"]["medication-requests"]["entry"] = [
+        {"resource": {**small["resource"], "id": f"order-{number}"}} for number in range(count)
+    ]
+    response = service.send(body)
+    assert response.status_code == status
+    assert service.seconds[0] < 5
+    if status == 412:
+        assert response.json()["issue"][0]["code"] == "too-costly"
+
+
+def test_ten_thousand_codings_and_dosages_in_one_order_are_no_trouble(service: Abused) -> None:
+    body = request()
+    order = orders(body)[1]
+    order["medicationCodeableConcept"]["coding"] *= 10_000
+    order["dosageInstruction"] = order.get("dosageInstruction", [{}]) * 5_000
+    assert service.send(body).status_code == 200
+    assert service.seconds[0] < 5
+
+
+@pytest.mark.parametrize(
+    "reference", ["Patient/someone-else", "https://ehr.example.org/r4/Patient/someone-else"]
+)
+@pytest.mark.parametrize("where", ["draft", "order", "condition", "patient"])
+def test_data_of_another_patient_is_never_advised_on(
+    service: Abused, where: str, reference: str
+) -> None:
+    body = request()
+    if where == "patient":
+        body["prefetch"]["patient"] = {"resourceType": "Patient", "id": "someone-else"}
+    elif where == "condition":
+        body["prefetch"]["conditions"]["entry"][0]["resource"]["subject"] = {"reference": reference}
+    else:
+        orders(body)[0 if where == "draft" else 1]["subject"] = {"reference": reference}
+    response = service.send(body)
+    assert response.status_code == 412
+    assert response.json()["issue"][0]["code"] == "conflict"
+    assert "someone-else" not in response.text
