@@ -29,7 +29,10 @@ PALLIATIVE = concept(ICD_10_CM, "Z51.5")
     [
         ("Procedure", {"code": HOSPICE_CARE}),
         ("Procedure", {"reasonCode": [PALLIATIVE]}),
+        ("Procedure", {"category": HOSPICE_CARE}),
         ("ServiceRequest", {"code": HOSPICE_CARE}),
+        ("ServiceRequest", {"reasonCode": [PALLIATIVE]}),
+        ("ServiceRequest", {"category": [HOSPICE_CARE]}),
         ("CarePlan", {"category": [HOSPICE_CARE]}),
         ("Encounter", {"status": "finished", "type": [HOSPICE_CARE]}),
         ("Encounter", {"status": "finished", "reasonCode": PALLIATIVE}),
@@ -149,6 +152,11 @@ def test_an_event_whose_meaning_cannot_be_read_is_a_gap(
             date(2026, 1, 4),
         ),
         (event("CarePlan", category=[HOSPICE_CARE], period={"end": "2026-03"}), date(2026, 3, 31)),
+        (event("CarePlan", category=[HOSPICE_CARE], created="2026-03-02"), date(2026, 3, 2)),
+        (
+            event("ServiceRequest", code=HOSPICE_CARE, occurrencePeriod={"end": "2026-02-03"}),
+            date(2026, 2, 3),
+        ),
         (event("Procedure", code=HOSPICE_CARE, performedString="last year"), None),
     ],
 )
@@ -163,3 +171,37 @@ def test_an_unreadable_day_is_left_out_and_said(knowledge: Knowledge) -> None:
     record = read(knowledge, sent)
     assert only_event(record).day is None
     assert lost_elements(record) == ["performedDateTime"]
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "codes", "statuses"),
+    [
+        (
+            "Procedure",
+            "code",
+            "preparation in-progress not-done on-hold stopped completed entered-in-error unknown",
+        ),
+        (
+            "ServiceRequest",
+            "code",
+            "draft active on-hold revoked completed entered-in-error unknown",
+        ),
+        (
+            "CarePlan",
+            "category",
+            "draft active on-hold revoked completed entered-in-error unknown",
+        ),
+        (
+            "Encounter",
+            "type",
+            "planned arrived triaged in-progress onleave finished cancelled entered-in-error "
+            "unknown",
+        ),
+    ],
+)
+def test_every_status_of_the_type_is_read(
+    knowledge: Knowledge, resource_type: str, codes: str, statuses: str
+) -> None:
+    for status in statuses.split():
+        sent = event(resource_type, status=status, **{codes: HOSPICE_CARE})
+        assert only_event(read(knowledge, sent)).status == status

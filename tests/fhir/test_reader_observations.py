@@ -75,6 +75,22 @@ class TestSelection:
         (gap,) = record.gaps
         assert (gap.kind, gap.element) == (GapKind.OPTIONAL_UNREADABLE, element)
 
+    @pytest.mark.parametrize(
+        "status",
+        [
+            "registered",
+            "preliminary",
+            "final",
+            "amended",
+            "corrected",
+            "cancelled",
+            "entered-in-error",
+            "unknown",
+        ],
+    )
+    def test_every_status_is_read(self, knowledge: Knowledge, status: str) -> None:
+        assert only_observation(read(knowledge, observation(status=status))).status == status
+
 
 class TestAnswers:
     @pytest.mark.parametrize(

@@ -80,6 +80,38 @@ class TestModifiers:
         record = read(knowledge, order(**members))
         assert (only_order(record).status, record.gaps) == ("active", ())
 
+    @pytest.mark.parametrize(
+        "status",
+        [
+            "active",
+            "on-hold",
+            "cancelled",
+            "completed",
+            "entered-in-error",
+            "stopped",
+            "draft",
+            "unknown",
+        ],
+    )
+    def test_every_status_is_read(self, knowledge: Knowledge, status: str) -> None:
+        assert only_order(read(knowledge, order(status=status))).status == status
+
+    @pytest.mark.parametrize(
+        "intent",
+        [
+            "proposal",
+            "plan",
+            "order",
+            "original-order",
+            "reflex-order",
+            "filler-order",
+            "instance-order",
+            "option",
+        ],
+    )
+    def test_every_intent_is_read(self, knowledge: Knowledge, intent: str) -> None:
+        assert only_order(read(knowledge, order(intent=intent))).intent == intent
+
     def test_an_absent_intent_is_unknown(self, knowledge: Knowledge) -> None:
         assert only_order(read(knowledge, order(intent=None))).intent is None
 
