@@ -288,6 +288,56 @@ def test_a_phq9_of_ten_supports_and_nine_does_not(
     assert answers(knowledge, screen(PHQ9, number=score)).status == outcome
 
 
+@pytest.mark.parametrize("score", [0, 27])
+def test_a_score_at_an_end_of_its_range_is_an_answer(knowledge: Knowledge, score: int) -> None:
+    assert only(answers(knowledge, screen(PHQ9, number=score))).counts is (score == 27)
+
+
+def test_the_evidence_of_a_screen_says_where_it_comes_from(knowledge: Knowledge) -> None:
+    assert only(answers(knowledge, screen(PHQ9, number=18, reference="Observation/7"))) == Evidence(
+        reference="Observation/7",
+        domain="depression_marker",
+        subdomain="screen_PHQ9",
+        strength="supporting",
+        sensitivity="MH",
+        year=2026,
+        status="final",
+        counts=True,
+        why_not=None,
+    )
+
+
+def test_the_evidence_of_a_condition_says_where_it_comes_from(knowledge: Knowledge) -> None:
+    begun = icd(BEREAVEMENT, "Condition/7", onset=date(2024, 2, 1), clinical_status="recurrence")
+    assert only(assess(knowledge, begun)) == Evidence(
+        reference="Condition/7",
+        domain="interpersonal_loss_broken_bonds",
+        subdomain="bereavement",
+        strength="core",
+        sensitivity="none",
+        year=2024,
+        status="recurrence",
+        counts=True,
+        why_not=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("observation", "why_not"),
+    [
+        (screen(PHQ9, number=18, status="preliminary"), "not a finished observation"),
+        (screen(PHQ9, number=18, days=-1), "in the future"),
+        (screen(PHQ9, number=18, days=366), "too old"),
+        (screen(PHQ9, number=3), "favourable"),
+        (screen(PHQ9), "unreadable"),
+    ],
+)
+def test_an_answer_that_does_not_count_says_why(
+    knowledge: Knowledge, observation: Observation, why_not: str
+) -> None:
+    assert only(answers(knowledge, observation)).why_not == why_not
+
+
 @pytest.mark.parametrize("score", [-1, 28])
 def test_a_score_outside_its_range_is_unreadable(knowledge: Knowledge, score: int) -> None:
     assert only(answers(knowledge, screen(PHQ9, number=score))).why_not == "unreadable"

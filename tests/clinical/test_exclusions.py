@@ -16,6 +16,7 @@ ENCOUNTER = frozenset({"encounter-diagnosis"})
 PROSTATE_CANCER = "C61"
 HOSPICE = "385763009"
 HOSPICE_EDUCATION = "385764003"
+ITEM_9 = "44260-8"
 
 
 def exclude(knowledge: Knowledge, *conditions: Condition, **more: object) -> Exclusions:
@@ -100,6 +101,128 @@ def test_two_encounters_coded_within_twelve_months_are_active_cancer(
         icd(PROSTATE_CANCER, "b", categories=ENCOUNTER, encounter="Encounter/2"),
     )
     assert seen.suppressed_by == suppressed_by
+
+
+@pytest.mark.parametrize(("days", "suppressed_by"), [(0, "active_cancer"), (-1, None)])
+def test_an_encounter_of_today_counts_and_one_of_tomorrow_does_not(
+    knowledge: Knowledge, days: int, suppressed_by: str | None
+) -> None:
+    def at(encounter: str, days: int) -> Condition:
+        return icd(
+            PROSTATE_CANCER,
+            encounter,
+            categories=ENCOUNTER,
+            encounter=encounter,
+            recorded=days_ago(days),
+        )
+
+    assert exclude(knowledge, at("a", 10), at("b", days)).suppressed_by == suppressed_by
+
+
+def test_an_abated_encounter_code_does_not_make_the_second(knowledge: Knowledge) -> None:
+    ended = icd(
+        PROSTATE_CANCER,
+        "a",
+        categories=ENCOUNTER,
+        encounter="Encounter/1",
+        has_abatement=True,
+        abatement=days_ago(1),
+    )
+    now = icd(PROSTATE_CANCER, "b", categories=ENCOUNTER, encounter="Encounter/2")
+    assert exclude(knowledge, ended, now).suppressed_by is None
+
+
+def test_an_encounter_code_without_status_makes_the_second(knowledge: Knowledge) -> None:
+    def at(encounter: str) -> Condition:
+        return icd(
+            PROSTATE_CANCER,
+            encounter,
+            categories=ENCOUNTER,
+            encounter=encounter,
+            clinical_status=None,
+        )
+
+    assert exclude(knowledge, at("a"), at("b")).suppressed_by == "active_cancer"
+
+
+def test_every_finding_says_what_it_is_and_why_it_does_not_count(knowledge: Knowledge) -> None:
+    seen = exclude(
+        knowledge,
+        icd("Z85.3", "Condition/past"),
+        icd(PROSTATE_CANCER, "Condition/once", categories=ENCOUNTER, encounter="Encounter/1"),
+        icd("D57.1", "Condition/now"),
+        care_events=(
+            event("Procedure", HOSPICE),
+            event("Procedure", HOSPICE_EDUCATION),
+            event("ServiceRequest", HOSPICE, days=800),
+            event("CarePlan", HOSPICE, status="revoked"),
+        ),
+        observations=(
+            screen(ITEM_9, number=2, days=30),
+            screen(ITEM_9, number=0, days=60),
+            screen(ITEM_9, number=3, days=90),
+        ),
+    )
+    assert [(f.reference, f.category, f.action, f.counts, f.why_not) for f in seen.findings] == [
+        ("Condition/past", "active_cancer", "do_not_exclude", False, "does not exclude"),
+        (
+            "Condition/once",
+            "active_cancer",
+            "suppress",
+            False,
+            "one encounter only, not on the problem list",
+        ),
+        ("Condition/now", "sickle_cell_disease", "suppress", True, None),
+        (f"Observation/{ITEM_9}-30", "suicide_safety", "safety", True, None),
+        (f"Observation/{ITEM_9}-60", "suicide_safety", "safety", False, "favourable"),
+        (f"Observation/{ITEM_9}-90", "suicide_safety", "safety", False, "a newer answer exists"),
+        (f"Procedure/{HOSPICE}", "palliative_hospice_eol", "suppress", True, None),
+        (
+            f"Procedure/{HOSPICE_EDUCATION}",
+            "palliative_hospice_eol",
+            "do_not_exclude",
+            False,
+            "does not exclude",
+        ),
+        (f"ServiceRequest/{HOSPICE}", "palliative_hospice_eol", "suppress", False, "too old"),
+        (
+            f"CarePlan/{HOSPICE}",
+            "palliative_hospice_eol",
+            "suppress",
+            False,
+            "status is revoked",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("observation", "why_not"),
+    [
+        (
+            Observation(
+                reference="o",
+                status="registered",
+                effective=days_ago(5),
+                answers=(Answer(codings=(), answers=(Coding(SNOMED_CT, "300936002"),)),),
+            ),
+            "not a finished observation",
+        ),
+        (
+            Observation(
+                reference="o",
+                status="final",
+                effective=None,
+                answers=(Answer(codings=(), answers=(Coding(SNOMED_CT, "300936002"),)),),
+            ),
+            "observation is undated",
+        ),
+    ],
+)
+def test_a_coded_value_that_cannot_count_says_why(
+    knowledge: Knowledge, observation: Observation, why_not: str
+) -> None:
+    (finding,) = exclude(knowledge, observations=(observation,)).findings
+    assert (finding.counts, finding.why_not) == (False, why_not)
 
 
 def test_encounters_without_a_reference_are_told_apart_by_day(knowledge: Knowledge) -> None:
@@ -265,9 +388,6 @@ def test_an_uncertain_safety_concern_is_still_one(knowledge: Knowledge) -> None:
 def test_a_history_of_an_attempt_has_no_look_back(knowledge: Knowledge) -> None:
     old = icd("Z91.51", clinical_status=None, categories=ENCOUNTER, recorded=date(2001, 1, 1))
     assert exclude(knowledge, old).has_safety_concern
-
-
-ITEM_9 = "44260-8"
 
 
 @pytest.mark.parametrize(
