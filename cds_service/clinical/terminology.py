@@ -25,6 +25,8 @@ SYSTEM_ALIASES: Mapping[str, str] = {
 
 _ICD_10_CM_UNDOTTED = re.compile(r"[A-Z]\d[0-9A-Z][0-9A-Z]{1,4}")
 _ICD_10_CM_CATEGORY_LENGTH = 3
+_ICD_10_CM_LONGEST = 8
+"""Seven characters and the dot; a longer text in a record is no reason to look longer."""
 
 
 class Coding(NamedTuple):
@@ -94,7 +96,8 @@ class CodeTable(Generic[Row]):
         row = self.exact.get(code)
         if row is not None or code.system != ICD_10_CM:
             return row if row is not None else self.descendants.get(code)
-        for length in range(len(code.code), _ICD_10_CM_CATEGORY_LENGTH - 1, -1):
+        longest = min(len(code.code), _ICD_10_CM_LONGEST)
+        for length in range(longest, _ICD_10_CM_CATEGORY_LENGTH - 1, -1):
             row = self.descendants.get(Coding(ICD_10_CM, code.code[:length]))
             if row is not None:
                 return row
