@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -34,6 +34,12 @@ class Metrics:
         self._fhir_seconds = self._histogram("cds_fhir_seconds", "Time of FHIR requests.", "type")
         self._shed = self._counter("cds_shed", "Requests turned away.", "why")
         self._refused = self._counter("cds_auth_refused", "Tokens refused.", "issuer", "code")
+        self._token_age = Gauge(
+            "cds_token_age_seconds",
+            "Age of the last token accepted; below 0 the issuer's clock is ahead of ours.",
+            ["issuer"],
+            registry=self.registry,
+        )
         self._fired = self._counter("cds_rule_fired", "Cards computed.", "rule")
         self._feedback = self._counter(
             "cds_feedback", "Feedback kept for the first time.", "rule", "outcome"
@@ -61,6 +67,10 @@ class Metrics:
         """Count one FHIR exchange."""
         self._fhir.labels(issuer, resource_type, outcome).inc()
         self._fhir_seconds.labels(resource_type).observe(seconds)
+
+    def record_token(self, issuer: str, age_seconds: float) -> None:
+        """Keep how old an accepted token was."""
+        self._token_age.labels(issuer).set(age_seconds)
 
     def record_feedback(self, rule_id: str | None, outcome: str) -> None:
         """Count one entry of feedback; the rule is None for a card not in the ledger."""

@@ -45,10 +45,14 @@ class SeenTokens(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """The issuer a request comes from, and its tenant (None: not stated or not looked at)."""
+    """The issuer a request comes from, and its tenant (None: not stated or not looked at).
+
+    `token_age_seconds` tells how far the clocks are apart; None without a token.
+    """
 
     issuer: Issuer
     tenant: str | None = None
+    token_age_seconds: float | None = None
 
 
 class OpenDoor:
@@ -90,7 +94,11 @@ class Trust:
         claims = _verified(token, header, issuer, key_set)
         self._check_claims(claims, issuer, path)
         self._use_up(claims, issuer)
-        return Caller(issuer=issuer, tenant=_tenant(claims, issuer))
+        return Caller(
+            issuer=issuer,
+            tenant=_tenant(claims, issuer),
+            token_age_seconds=self._now() - _instant(claims.get("iat")),
+        )
 
     def _issuer(self, name: object) -> tuple[Issuer, KeySet]:
         found = self._key_sets.get(name) if isinstance(name, str) else None

@@ -149,6 +149,8 @@ class Views:
         note = call_note()
         note.issuer, note.tenant = caller.issuer.name, caller.tenant
         g.caller = caller
+        if caller.token_age_seconds is not None:
+            self.metrics.record_token(caller.issuer.name, caller.token_age_seconds)
         settings = self.parts.settings
         if self.rates is not None:
             self.rates.take(

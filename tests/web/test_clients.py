@@ -99,6 +99,12 @@ def test_a_right_token_gets_its_card(two: Running) -> None:
     assert len(response.json["cards"]) == 1
 
 
+def test_how_far_the_clocks_are_apart_is_published(two: Running) -> None:
+    for iat in (NOW - 50, NOW + 50):
+        two.call(scenario_request(WARNED), headers=token_of("north", iat=iat))
+        assert two.count("cds_token_age_seconds", issuer="north") == NOW - iat
+
+
 def test_every_refusal_is_the_same_answer(two: Running) -> None:
     used = token_of("north")
     two.call(scenario_request(WARNED), headers=used)
