@@ -29,9 +29,8 @@ from cds_service.issuers import (
 )
 from cds_service.loading import load_knowledge
 from cds_service.settings import Settings, read_settings, variable_of
-from cds_service.store.database import connect, needs_upgrade
+from cds_service.store.database import connect, create_sqlite_file, needs_upgrade
 from cds_service.store.tokens import SeenTokens
-from cds_service.store.upgrade import upgrade
 from cds_service.store.write_behind import OnLoss, WriteBehind
 
 _FHIR_THREADS_PER_CALL = 4
@@ -158,13 +157,18 @@ def _open_store(settings: Settings, *, on_loss: OnLoss) -> Store:
 
     A database that is away does not keep the service from starting.
     """
+    url = settings.database_url
+    create_sqlite_file(url)
+    engine = connect(url)
     try:
-        if settings.database_url.startswith("sqlite"):
-            upgrade(settings.database_url)
-        engine = connect(settings.database_url)
         is_upgraded = not needs_upgrade(engine)
+        if not is_upgraded and engine.dialect.name == "sqlite":
+            from cds_service.store.upgrade import upgrade  # slow to import, and seldom needed
+
+            upgrade(url)
+            is_upgraded = True
     except StoreUnavailable:
-        engine, is_upgraded = connect(settings.database_url), False
+        is_upgraded = False
     else:
         if not is_upgraded:
             raise ConfigurationError("CDS_SERVICE_DATABASE_URL: run `cds-service db upgrade` first")

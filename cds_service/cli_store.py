@@ -17,7 +17,6 @@ from cds_service.feedback_report import as_csv, as_json, as_table
 from cds_service.store.database import connect
 from cds_service.store.report import feedback_given, report
 from cds_service.store.retention import Retention, purge
-from cds_service.store.upgrade import upgrade
 
 _DEFAULT = Retention()
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
@@ -32,6 +31,8 @@ def db() -> None:
 @db.command("upgrade")
 def db_upgrade() -> None:
     """Bring the database to the newest version; run it before the new service starts."""
+    from cds_service.store.upgrade import upgrade  # slow to import: not for every command
+
     with _failures_told():
         upgrade(bootstrap.settings_of_environment().database_url)
     click.echo("The database is up to date.")

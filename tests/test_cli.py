@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,8 @@ def test_wrong_knowledge_or_cards_end_a_command_with_3(tmp_path: Path) -> None:
             {"issuers_file": "none.toml", "public_url": "https://cds.example.org"},
             "none.toml: cannot be read",
         ),
+        ({"host": "no-such-host.invalid", "issuers_file": ""}, "CDS_SERVICE_HOST"),
+        ({"database_url": "sqlite:////proc/none/x.sqlite3"}, "cannot be made"),
         ({"database_url": "mysql://localhost/x"}, "database"),
         ({"time_zone": "Mars"}, "CDS_SERVICE_TIME_ZONE"),
         ({"demo_patients": "/nowhere"}, "CDS_SERVICE_DEMO_PATIENTS: must be a directory"),
@@ -135,6 +138,14 @@ def test_the_service_refuses_to_start_wrongly_and_names_what_is_wrong(
     result = run("serve", "--port", "0", **environment)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("serve", "--port", port, database_url=f"sqlite:///{tmp_path / 'x.sqlite3'}")
+    assert result.exit_code == 2
+    assert f"CDS_SERVICE_PORT: cannot listen on 127.0.0.1 port {port}" in result.stderr
 
 
 def test_the_sandbox_may_be_trusted_only_outside_production(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer, create_server
 from waitress.task import ErrorTask, WSGITask
 
+from cds_service.errors import ConfigurationError
 from cds_service.web.outcomes import (
     FHIR_JSON,
     issue_code,
@@ -167,16 +168,21 @@ def _is_busy(channel: Any) -> bool:
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError:
+        raise ConfigurationError("CDS_SERVICE_HOST: is no address of this machine") from None
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(address)
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        raise ConfigurationError(
+            f"CDS_SERVICE_PORT: cannot listen on {host} port {port}: {error.strerror}"
+        ) from None
     return listening
 
 
