@@ -9,7 +9,8 @@ Source: conformance.md P-01 to P-19; security-reliability.md T24, T34, T37, F1 t
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -68,7 +69,7 @@ def gather(
     TooMuchData when more resources than `most_resources` are sent or read.
     """
     sent = sent_sources(queries, prefetch or {}, key_map or {})
-    _refuse_excess(sent, most=most_resources)
+    _refuse_excess(sent, context, most=most_resources)
     sources: tuple[Source, ...] = sent
     failures: Mapping[str, Failure] = {}
     if isinstance(fhir, FhirAccess):
@@ -78,11 +79,11 @@ def gather(
         if query.is_required and standings[query] is Standing.MISSING:
             why = fhir if isinstance(fhir, Refusal) else failures.get(query.key)
             raise _unavailable(query, why, is_bare=not sent)
-    sources = (*sources, _medications(context))
     if isinstance(fhir, FhirAccess):
         orders = (resource for source in sources for resource in source.listing.resources)
         sources = (*sources, _medications(missing_medications((*orders, *context), fhir)))
-    _refuse_excess(sources, most=most_resources)
+    _refuse_excess(sources, context, most=most_resources)
+    sources = (*sources, _medications(context))
     return Resources(
         by_type=_by_type(sources),
         lists_read=_lists_read(standings),
@@ -95,8 +96,11 @@ def _medications(resources: Iterable[Resource]) -> Source:
     return Source(key=None, listing=Listing(resources=medications))
 
 
-def _refuse_excess(sources: Sequence[Source], *, most: int) -> None:
-    if sum(len(source.listing.resources) for source in sources) > most:
+def _refuse_excess(sources: Sequence[Source], context: Sequence[Resource], *, most: int) -> None:
+    """Count the entries, readable or not: each is looked at, and told of where it cannot be."""
+    listings = [source.listing for source in sources]
+    entries = sum(len(listing.resources) + len(listing.unreadable) for listing in listings)
+    if entries + len(context) > most:
         raise TooMuchData(f"The data of this call hold more than {most} resources.")
 
 
@@ -125,14 +129,16 @@ def _by_type(sources: Sequence[Source]) -> Mapping[str, tuple[Resource, ...]]:
     id and differ are all kept: one of them may be the opioid.
     """
     fetched = {name for source in sources if source.is_fetched for name, _ in _named(source)}
-    kept: defaultdict[tuple[str, str], list[Resource]] = defaultdict(list)
+    times = Counter(name for source in sources for name, _ in _named(source))
+    kept: set[tuple[tuple[str, str], str]] = set()
     by_type: defaultdict[str, list[Resource]] = defaultdict(list)
     for source in sources:
         for name, resource in _named(source):
-            is_replaced = name in fetched and not source.is_fetched
-            if name[1] and (is_replaced or resource in kept[name]):
-                continue
-            kept[name].append(resource)
+            if name[1] and times[name] > 1:
+                content = (name, json.dumps(resource, sort_keys=True))
+                if content in kept or (name in fetched and not source.is_fetched):
+                    continue
+                kept.add(content)
             by_type[name[0]].append(resource)
     return {kind: tuple(resources) for kind, resources in by_type.items()}
 

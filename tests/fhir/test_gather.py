@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -390,6 +392,19 @@ def test_resources_that_share_an_id_and_differ_are_both_kept() -> None:
     assert found.by_type == {"MedicationRequest": (first, second)}
 
 
+def test_thousands_that_share_an_id_and_differ_are_kept_in_a_second() -> None:
+    dosages = [{"text": str(number)} for number in range(40)]
+    orders = [
+        resource("MedicationRequest", "m1", dosageInstruction=dosages, note=str(number))
+        for number in range(4000)
+    ]
+    orders = json.loads(json.dumps(orders))  # no two of them share a part, as when they are sent
+    started = time.perf_counter()
+    found = gathered(with_lists(medicationRequests=bundle(*orders)))
+    assert time.perf_counter() - started < 1
+    assert len(found.by_type["MedicationRequest"]) == 4000
+
+
 @pytest.mark.parametrize("odd_id", [None, 7, [], {}])
 def test_resources_without_an_id_are_all_kept(odd_id: object) -> None:
     order = {"resourceType": "MedicationRequest", "id": odd_id}
@@ -420,6 +435,14 @@ def test_the_limit_of_resources_is_the_sites() -> None:
     assert gathered(prefetch, most_resources=2).gaps == ()
     with pytest.raises(TooMuchData):
         gathered(prefetch, most_resources=1)
+
+
+def test_entries_that_cannot_be_read_and_those_of_the_context_count_like_any_other() -> None:
+    entries = {"resourceType": "Bundle", "entry": [{"resource": CONDITION}, None, 7]}
+    prefetch = with_lists(conditions=entries)
+    assert len(gathered(prefetch, context=({}, ORDER), most_resources=5).gaps) == 2
+    with pytest.raises(TooMuchData):
+        gathered(prefetch, context=({}, ORDER), most_resources=4)
 
 
 def test_medication_refill_may_do_without_the_orders() -> None:
