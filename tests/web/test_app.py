@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cds_service.fhir.client import Refusal
+from cds_service.hooks.cards import CardDeck
 from cds_service.issuers import Issuer
 from cds_service.web.app import create_app
 from cds_service.web.metrics import Metrics
@@ -330,7 +332,7 @@ def test_beyond_the_calls_at_once_the_answer_is_503_at_once_but_feedback_has_its
         assert service.count("cds_shed_total", why="throttled") == 1
 
 
-class BrokenDeck:
+class BrokenDeck(CardDeck):
     """A deck with a bug, whose message holds what no log may hold."""
 
     def render(self, *_: object) -> dict[str, object]:
@@ -339,11 +341,8 @@ class BrokenDeck:
 
 def broken(answers_failure_empty: bool) -> Made:
     site = scenario_site()
-    broken_site = type(site)(
-        knowledge=site.knowledge,
-        deck=BrokenDeck(),  # type: ignore[arg-type]
-        time_zone=site.time_zone,
-    )
+    parts = {each.name: getattr(site.deck, each.name) for each in fields(site.deck)}
+    broken_site = replace(site, deck=BrokenDeck(**parts))
     issuer = Issuer(name="north", issuer="", answers_failure_empty=answers_failure_empty)
     return Made(issuer=issuer, parts={"site": broken_site})
 
