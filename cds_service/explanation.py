@@ -37,6 +37,7 @@ class Explanation(TypedDict):
     exclusion_findings: list[Row]
     dose: Row
     dose_lines: list[Row]
+    renewed: list[Row]
     rules: list[Row]
     gaps: list[Row]
     unrelated: list[str]
@@ -112,6 +113,14 @@ def explanation(assessment: Assessment, recommendations: Sequence[Recommendation
             }
             for line in a.dose.lines
         ],
+        "renewed": [
+            {
+                "reference": each.reference,
+                "ingredient": each.ingredient,
+                "is_form_assumed": each.is_form_assumed,
+            }
+            for each in a.dose.renewed
+        ],
         "rules": [
             {
                 "id": rule.id,
@@ -152,6 +161,7 @@ def explanation_text(content: Explanation) -> str:
         _section("Records that may exclude", content["exclusion_findings"]),
         _section("Daily dose", [content["dose"]]),
         _section("Dose, line by line", content["dose_lines"]),
+        _section("Left out of the dose, because a draft renews it", content["renewed"]),
         _section("Rules, in order", content["rules"]),
         _section("What could not be read", content["gaps"]),
         f"Read and of no concern to any rule: {len(content['unrelated'])}",

@@ -200,6 +200,24 @@ def test_an_encounter_diagnosis_without_status_counts_for_twelve_months(
     assert assess(knowledge, seen).status == outcome
 
 
+def test_an_active_encounter_diagnosis_has_no_look_back(knowledge: Knowledge) -> None:
+    old = icd(BEREAVEMENT, categories=ENCOUNTER, recorded=date(2010, 1, 1))
+    assert assess(knowledge, old).status == "documented"
+
+
+def test_an_old_encounter_diagnosis_without_status_says_why_it_does_not_count(
+    knowledge: Knowledge,
+) -> None:
+    old = icd(BEREAVEMENT, clinical_status=None, categories=ENCOUNTER, recorded=date(2010, 1, 1))
+    seen = only(assess(knowledge, old))
+    assert seen.counts is False
+    assert seen.why_not == "encounter diagnosis without status, old or undated"
+
+
+def test_a_condition_of_no_concern_does_not_end_the_search(knowledge: Knowledge) -> None:
+    assert assess(knowledge, icd("I10"), icd(BEREAVEMENT)).status == "documented"
+
+
 def test_without_a_recorded_date_the_onset_tells_the_age(knowledge: Knowledge) -> None:
     seen = icd(
         BEREAVEMENT, clinical_status=None, categories=ENCOUNTER, recorded=None, onset=days_ago(30)

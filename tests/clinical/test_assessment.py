@@ -1,0 +1,216 @@
+"""What an assessment brings together, and that nothing of it is lost on the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from cds_service.clinical.assessment import Assessment, Hook, assess
+from cds_service.clinical.knowledge import Knowledge
+from cds_service.clinical.record import (
+    Condition,
+    DataGap,
+    Dosage,
+    DoseAmount,
+    GapKind,
+    Order,
+    Quantity,
+    Timing,
+)
+from cds_service.clinical.rules import recommend
+from tests.clinical.builders import (
+    BUPRENORPHINE_NALOXONE,
+    METHADONE_10,
+    OXYCODONE_5,
+    TODAY,
+    days_ago,
+    fills,
+    icd,
+    named,
+    order,
+    record,
+    rxnorm,
+)
+
+
+def taken(tablets: str, times: int = 1) -> tuple[Dosage, ...]:
+    return (
+        Dosage(
+            timing=Timing(frequency=times, period=Decimal(1), period_unit="d"),
+            amounts=(DoseAmount(amount=Quantity(value=Decimal(tablets), unit="{tbl}")),),
+        ),
+    )
+
+
+def look(
+    knowledge: Knowledge,
+    *orders: Order,
+    drafts: tuple[Order, ...] = (),
+    conditions: tuple[Condition, ...] = (),
+    hook: Hook = "order-sign",
+    gaps: tuple[DataGap, ...] = (),
+) -> Assessment:
+    seen = record(orders=orders, drafts=drafts, conditions=conditions, gaps=gaps)
+    return assess(seen, knowledge, as_of=TODAY, hook=hook)
+
+
+# oxycodone 5 mg x 1.5 = 7.5 MME a tablet
+@pytest.mark.parametrize(
+    ("tablets", "mme", "is_offered"),
+    [("6.6", "49.5", False), ("6.6666", "49.9995", False), ("8", "60", True)],
+)
+def test_naloxone_is_offered_from_fifty_mme_a_day(
+    knowledge: Knowledge, tablets: str, mme: str, is_offered: bool
+) -> None:
+    seen = look(knowledge, drafts=(order(status="draft", dosages=taken(tablets)),))
+    assert seen.dose.mme_per_day == Decimal(mme)
+    assert seen.needs_naloxone_offer is is_offered
+
+
+def test_exactly_fifty_mme_a_day_is_high(knowledge: Knowledge) -> None:
+    # tramadol 50 mg x 0.2 = 10 MME a tablet, five tablets a day
+    tramadol = order(status="draft", drug=rxnorm("835603"), dosages=taken("1", 5))
+    seen = look(knowledge, drafts=(tramadol,))
+    assert seen.dose.mme_per_day == Decimal(50)
+    assert seen.needs_naloxone_offer
+
+
+def test_the_dose_of_the_day_counts_orders_that_cover_the_day_only(knowledge: Knowledge) -> None:
+    over = order("MedicationRequest/over", start=days_ago(30), days=30, dosages=taken("1"))
+    now = order("MedicationRequest/now", start=days_ago(29), days=30, dosages=taken("1"))
+    assert [line.reference for line in look(knowledge, over, now).dose.lines] == [now.reference]
+    assert look(knowledge, over).opioid_ingredients == ("oxycodone",)  # current, though not today
+
+
+def test_the_dose_is_that_of_the_day_of_the_call(knowledge: Knowledge) -> None:
+    assert look(knowledge).dose.as_of == TODAY
+    assert look(knowledge).dose.edition == knowledge.mme_edition
+
+
+def test_the_pain_of_the_record_is_in_the_assessment(knowledge: Knowledge) -> None:
+    assert look(knowledge, conditions=(icd("M54.50"),)).physical_pain.domains == ("back_neck_pain",)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "domains"),
+    [
+        (date(2025, 11, 22), ("back_neck_pain",)),
+        (date(2025, 11, 21), ()),
+    ],
+)
+def test_pain_coded_at_an_encounter_without_status_is_named_for_twelve_months(
+    knowledge: Knowledge, recorded: date, domains: tuple[str, ...]
+) -> None:
+    once = icd(
+        "M54.50",
+        clinical_status=None,
+        categories=frozenset({"encounter-diagnosis"}),
+        recorded=recorded,
+    )
+    assert look(knowledge, conditions=(once,)).physical_pain.domains == domains
+
+
+def test_a_draft_marked_continuous_makes_the_therapy_possibly_long_term(
+    knowledge: Knowledge,
+) -> None:
+    draft = order(status="draft", is_continuous_therapy=True)
+    assert look(knowledge, drafts=(draft,)).exposure.possibly_long_term == ("continuous-therapy",)
+
+
+def test_every_draft_is_listed_and_only_opioids_for_pain_are_opioid_drafts(
+    knowledge: Knowledge,
+) -> None:
+    drafts = (
+        order("a", status="draft"),
+        order("b", status="draft", drug=named("ibuprofen")),
+        order("c", status="draft", drug=rxnorm(BUPRENORPHINE_NALOXONE)),
+    )
+    seen = look(knowledge, drafts=drafts)
+    assert [(d.order.reference, d.why_not) for d in seen.drafts] == [
+        ("a", None),
+        ("b", "not an opioid"),
+        ("c", "treatment of opioid use disorder"),
+    ]
+    assert [d.order.reference for d in seen.opioid_drafts] == ["a"]
+
+
+def test_only_drafts_that_cross_are_crossing(knowledge: Knowledge) -> None:
+    drafts = (order("a", status="draft", days=90), order("b", status="draft", days=91))
+    assert [d.order.reference for d in look(knowledge, drafts=drafts).crossing_drafts] == ["b"]
+
+
+def test_the_supply_of_a_draft_may_come_from_its_tablets(knowledge: Knowledge) -> None:
+    # 182 tablets of oxycodone 5 mg, 10 mg a day: two tablets a day, 91 days
+    milligrams = (
+        Dosage(
+            timing=Timing(frequency=1, period=Decimal(1), period_unit="d"),
+            amounts=(DoseAmount(amount=Quantity(value=Decimal(10), unit="mg")),),
+        ),
+    )
+    draft = order(
+        status="draft", dosages=milligrams, quantity=Quantity(value=Decimal(182), unit="{tbl}")
+    )
+    assert look(knowledge, drafts=(draft,)).drafts[0].supply.days == 91
+
+
+@pytest.mark.parametrize(
+    ("start", "has_moud"),
+    [(date(2025, 11, 22), True), (date(2025, 11, 21), False), (None, False)],
+)
+def test_an_active_order_of_treatment_counts_for_twelve_months(
+    knowledge: Knowledge, start: date | None, has_moud: bool
+) -> None:
+    moud = order(start=start, drug=rxnorm(BUPRENORPHINE_NALOXONE))
+    assert look(knowledge, moud).has_moud is has_moud
+
+
+@pytest.mark.parametrize(("conditions", "has_moud"), [((icd("F11.20"),), True), ((), False)])
+def test_methadone_tablets_are_treatment_where_the_disorder_is_recorded(
+    knowledge: Knowledge, conditions: tuple[Condition, ...], has_moud: bool
+) -> None:
+    methadone = order(start=days_ago(5), days=30, drug=rxnorm(METHADONE_10))
+    assert look(knowledge, methadone, conditions=conditions).has_moud is has_moud
+    drafted = look(knowledge, drafts=(replace(methadone, status="draft"),), conditions=conditions)
+    assert drafted.has_moud is has_moud
+
+
+def test_another_drug_ordered_with_the_opioid_is_no_naloxone(knowledge: Knowledge) -> None:
+    drafts = (
+        order("a", status="draft", dosages=taken("8")),
+        order("b", status="draft", drug=named("ibuprofen")),
+        replace(order("c", status="draft"), drug=None),
+    )
+    assert look(knowledge, drafts=drafts).needs_naloxone_offer
+
+
+def test_an_order_of_the_past_beside_the_draft_of_today_is_kept(knowledge: Knowledge) -> None:
+    past = fills(count=4, days=30)
+    starts_today = order("MedicationRequest/new", start=TODAY, days=30)
+    drafts = (replace(starts_today, status="draft"),)
+    seen = look(knowledge, *past, starts_today, drafts=drafts)
+    assert len(seen.exposure.readings) == 4
+    other_of_today = order("MedicationRequest/other", start=TODAY, days=30)
+    assert len(look(knowledge, *past, other_of_today, drafts=drafts).exposure.readings) == 5
+
+
+def test_a_gap_of_another_kind_in_a_draft_is_no_unread_order(knowledge: Knowledge) -> None:
+    gap = DataGap(kind=GapKind.ELEMENT_UNREADABLE, where="draft", reason="left out", is_draft=True)
+    unknown = replace(order("MedicationRequest/d", status="draft"), drug=None)
+    seen = look(
+        knowledge,
+        *fills(count=4, days=30),
+        drafts=(unknown,),
+        conditions=(icd("Z63.4"),),
+        gaps=(gap,),
+    )
+    assert recommend(seen) == ()
+
+
+def test_the_opioids_of_today_know_their_product(knowledge: Knowledge) -> None:
+    seen = look(knowledge, drafts=(order(status="draft"),))
+    (draft,) = seen.opioid_orders
+    assert draft.drug is not None
+    assert draft.drug.product == knowledge.products[OXYCODONE_5]
