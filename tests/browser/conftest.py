@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "artifacts" / "screens"
 DESKTOP, PHONE = (1440, 900), (320, 640)
 
-CHROMIUM = [
+ARGUMENTS = [
     "--no-sandbox",  # for root in a container
     "--disable-gpu",
     "--disable-quic",
@@ -81,9 +81,7 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=CHROMIUM
-        )
+        started = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=ARGUMENTS)
         yield started
         started.close()
 

@@ -136,6 +136,13 @@ def test_an_accepted_suggestion_is_kept_ordered_and_not_offered_again(page: Page
     expect(page.locator("#waiting")).to_be_hidden()
 
 
+def test_an_accepted_drug_waits_under_the_words_of_its_suggestion(page: Page) -> None:
+    open_chart_of(page, "benzodiazepine-and-60-mme")
+    press(page, "order-sign")
+    page.locator(".suggestion", has_text="naloxone").get_by_role("button").click()
+    expect(page.locator("#waiting-orders li")).to_have_text("Offer naloxone nasal spray")
+
+
 def test_an_accepted_suggestion_is_sent_once(page: Page) -> None:
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url))
@@ -217,7 +224,7 @@ def test_the_reasoning_stands_beside_the_answer(page: Page) -> None:
 
 
 def test_a_request_of_one_s_own_is_answered(page: Page) -> None:
-    page.get_by_role("tab", name="Your own request").click()
+    page.get_by_role("tab", name="Your own").click()
     page.get_by_role("button", name="Insert an example").click()
     field = page.get_by_label("A hook call as JSON")
     expect(field).to_be_focused()
@@ -228,7 +235,7 @@ def test_a_request_of_one_s_own_is_answered(page: Page) -> None:
 
 
 def test_a_request_of_one_s_own_that_is_no_json_or_no_hook_is_explained(page: Page) -> None:
-    page.get_by_role("tab", name="Your own request").click()
+    page.get_by_role("tab", name="Your own").click()
     for text, words in (
         ("{", "This is not JSON"),
         ("{}", "needs a hook"),
@@ -240,7 +247,7 @@ def test_a_request_of_one_s_own_that_is_no_json_or_no_hook_is_explained(page: Pa
 
 
 def test_a_refusal_is_no_all_clear(page: Page, complaints: list[str]) -> None:
-    page.get_by_role("tab", name="Your own request").click()
+    page.get_by_role("tab", name="Your own").click()
     page.get_by_label("A hook call as JSON").fill('{"hook": "patient-view"}')
     page.get_by_role("button", name="Send").click()
     expect(page.locator("#cards")).to_contain_text("No advice. /hookInstance is missing")

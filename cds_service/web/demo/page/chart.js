@@ -25,11 +25,10 @@ export function showChart(chart, viewer) {
   fill("care", care.map(line));
 }
 
-// Show the orders that accepted suggestions left waiting.
-export function showWaiting(orders) {
-  $("waiting").hidden = !orders.length;
-  $("waiting-orders").replaceChildren(...orders.map((order) =>
-    line({ label: order.code?.text ?? order.medicationCodeableConcept?.text, status: "draft" })));
+// Show what accepted suggestions left waiting.
+export function showWaiting(waiting) {
+  $("waiting").hidden = !waiting.length;
+  $("waiting-orders").replaceChildren(...waiting.map(({ label }) => line({ label })));
 }
 
 // One line for each drug and dose, with the newest order's status and how many there are.

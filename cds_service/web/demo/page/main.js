@@ -11,7 +11,7 @@ import { drawTimeline } from "./timeline.js";
 const FIRST_PATIENT = "bereaved-back-pain";
 const NOTHING_ASKED = "Nothing has been asked yet: the buttons above call the service.";
 
-// What the page remembers: the chart on the screen, and the accepted suggestions' orders.
+// What the page remembers: the chart on the screen, and the orders of accepted suggestions.
 const state = { chart: null, waiting: [], calls: 0 };
 
 const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
@@ -129,7 +129,7 @@ async function order() {
 
 async function happen(hook) {
   const patientId = state.chart.patient.id;
-  const drafts = hook === "patient-view" ? [] : [await order(), ...state.waiting];
+  const drafts = hook === "patient-view" ? [] : [await order(), ...state.waiting.map((each) => each.order)];
   const request = hookRequest(hook, { patientId, viewer: chosen("viewer"), drafts });
   if (chosen("data") === "prefetch") request.prefetch = await service.prefetch(hook, patientId);
   await ask(request);
@@ -168,9 +168,10 @@ function reactions(serviceId) {
       return answer.status === 200;
     },
     onAccept: (suggestion) => {
-      const orders = (suggestion.actions ?? []).map((action) => action.resource).filter(Boolean);
-      state.waiting.push(...orders.map((resource, n) =>
-        ({ ...resource, id: `accepted-${state.waiting.length + n + 1}` })));
+      for (const { resource } of suggestion.actions) {
+        const order = { ...resource, id: `accepted-${state.waiting.length + 1}` };
+        state.waiting.push({ label: suggestion.label, order });
+      }
       showWaiting(state.waiting);
     },
   };
