@@ -28,6 +28,7 @@ from cds_service.fhir.reading.concepts import Concepts
 from cds_service.fhir.reading.conditions import read_condition
 from cds_service.fhir.reading.labels import is_withheld
 from cds_service.fhir.reading.medication import Medications, key_of, keys_named_by
+from cds_service.fhir.reading.memory import Memory
 from cds_service.fhir.reading.observations import read_observation
 from cds_service.fhir.reading.orders import read_order
 from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
@@ -151,14 +152,19 @@ def _surroundings(
     knowledge: Knowledge,
     time_zone: ZoneInfo,
 ) -> Surroundings:
-    concepts = Concepts(knowledge)
+    memory = Memory()
+    concepts = Concepts(knowledge, memory)
     medications = Medications(
         (source.resource for source in usable.get("Medication", ())),
         withheld=(s.resource for s in set_aside if s.resource_type == "Medication"),
         concepts=concepts,
     )
     return Surroundings(
-        knowledge=knowledge, time_zone=time_zone, concepts=concepts, medications=medications
+        knowledge=knowledge,
+        time_zone=time_zone,
+        memory=memory,
+        concepts=concepts,
+        medications=medications,
     )
 
 

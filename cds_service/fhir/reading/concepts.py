@@ -1,7 +1,7 @@
 """CodeableConcepts, and which of them concern a rule.
 
 Most resources of a record concern no rule. They are told apart here, on the raw JSON, before
-anything of them is modelled. A record repeats itself: each concept is read once a call.
+anything of them is modelled.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Drug
 from cds_service.clinical.terminology import Coding, coding
 from cds_service.fhir.reading import values
+from cds_service.fhir.reading.memory import Memory
 from cds_service.fhir.reading.values import JsonObject
 
 
@@ -24,34 +25,28 @@ class Named(NamedTuple):
     words: tuple[str, ...]
 
 
-_NOTHING = Named((), ())
-
-
 class Concepts:
     """Reads concepts and remembers, for the length of one call, which concern a rule."""
 
-    def __init__(self, knowledge: Knowledge) -> None:
+    def __init__(self, knowledge: Knowledge, memory: Memory) -> None:
         self._knowledge = knowledge
-        self._named: dict[tuple[str | None, ...], Named] = {}
+        self._memory = memory
         self._in_tables: dict[tuple[Coding, ...], bool] = {}
         self._drugs: dict[Named, bool] = {}
 
     def named(self, concept: object) -> Named:
         """Return the codings and words of one concept or an array of them."""
-        if concept is None:
-            return _NOTHING
-        key = _key(concept)
-        if key is None:
-            return Named(tuple(_codings(concept)), tuple(_words(concept)))
-        known = self._named.get(key)
-        if known is None:
-            known = Named(tuple(_codings(concept)), tuple(_words(concept)))
-            self._named[key] = known
-        return known
+        return self._memory.recall(
+            "named", concept, lambda: Named(tuple(_codings(concept)), tuple(_words(concept)))
+        )
 
     def codings(self, concept: object) -> tuple[Coding, ...]:
         """Return the codings that have both system and code, of one concept or an array of them."""
         return self.named(concept).codings
+
+    def codes(self, concept: object) -> frozenset[str]:
+        """Return the bare codes of one concept or an array of them, whatever their system."""
+        return self._memory.recall("codes", concept, lambda: codes(concept))
 
     def are_in_tables(self, codings: tuple[Coding, ...]) -> bool:
         """Say whether any coding meets a row about social pain, exclusion or physical pain."""
@@ -104,21 +99,3 @@ def _words(concept: object) -> Iterator[str]:
 def _members(concept: object) -> Iterator[JsonObject]:
     for holder in values.objects(concept):
         yield from values.objects(holder.get("coding"))
-
-
-_PLAIN = frozenset({str, type(None)})
-
-
-def _key(concept: object) -> tuple[str | None, ...] | None:
-    """Return what concepts that say the same share; None for a concept of an unusual shape."""
-    if not isinstance(concept, dict):
-        return None
-    parts = [concept.get("text")]
-    members = concept.get("coding", ())
-    if not isinstance(members, list | tuple):
-        return None
-    for member in members:
-        if not isinstance(member, dict):
-            return None
-        parts += member.get("system"), member.get("code"), member.get("display")
-    return tuple(parts) if _PLAIN.issuperset(map(type, parts)) else None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import NamedTuple
 
 from cds_service.clinical.record import Condition, DataGap, GapKind
 from cds_service.fhir.reading import references, values
-from cds_service.fhir.reading.concepts import codes
 from cds_service.fhir.reading.dates import Days, days
 from cds_service.fhir.reading.element import Element
 from cds_service.fhir.reading.labels import is_labelled
@@ -58,8 +58,10 @@ def read_condition(source: Source, surroundings: Surroundings) -> Reading[Condit
         return NOTHING
     element = Element(source.resource)
     element.refuse_modifier_extension()
-    clinical_status = _status(element, "clinicalStatus", CLINICAL_STATUSES)
-    verification_status = _status(element, "verificationStatus", VERIFICATION_STATUSES)
+    clinical_status = _status(element, "clinicalStatus", CLINICAL_STATUSES, surroundings)
+    verification_status = _status(
+        element, "verificationStatus", VERIFICATION_STATUSES, surroundings
+    )
     if element.lost:
         return source.unreadable(GapKind.CONDITION_UNREADABLE, element)
     if not codings:
@@ -71,7 +73,7 @@ def read_condition(source: Source, surroundings: Surroundings) -> Reading[Condit
         codings=codings,
         clinical_status=clinical_status,
         verification_status=verification_status,
-        categories=codes(element.value.get("category")),
+        categories=concepts.codes(element.value.get("category")),
         onset=_onset(element, surroundings),
         recorded=_recorded(element, surroundings),
         has_abatement=_has_abatement(element),
@@ -94,27 +96,41 @@ def _uncoded(source: Source) -> DataGap:
     return source.gap(GapKind.CONDITION_UNREADABLE, LOST_CODE, element="code")
 
 
-def _status(element: Element, name: str, allowed: frozenset[str]) -> str | None:
+class _Status(NamedTuple):
+    """A status, None when it is unknown or `is_lost`: present and unreadable."""
+
+    code: str | None
+    is_lost: bool = False
+
+
+def _status(
+    element: Element, name: str, allowed: frozenset[str], surroundings: Surroundings
+) -> str | None:
+    sent = element.value.get(name)
+    status = surroundings.memory.recall(name, sent, lambda: _status_in(sent, allowed))
+    if status.is_lost:
+        element.note(name)
+    return status.code
+
+
+def _status_in(sent: object, allowed: frozenset[str]) -> _Status:
     """Return a status from its concept, or from bare text as STU3 sends it.
 
-    "unknown" is None. A status in local codes or in words only is unreadable, never guessed.
+    "unknown" is None. A status in local codes or in words only is lost, never guessed.
     """
-    value = element.value.get(name)
-    if isinstance(value, str):
-        found = {values.text(value)}
+    if isinstance(sent, str):
+        found = {values.text(sent)}
     else:
         found = {
             values.text(coding.get("code"))
-            for concept in values.objects(value)
+            for concept in values.objects(sent)
             for coding in values.objects(concept.get("coding"))
             if values.text(coding.get("system")) in _STATUS_SYSTEMS
         }
     status = found.pop() if len(found) == 1 else None
     if status in allowed:
-        return status
-    if status != _UNKNOWN and _says_something(value):
-        element.note(name)
-    return None
+        return _Status(status)
+    return _Status(None, is_lost=status != _UNKNOWN and _says_something(sent))
 
 
 def _says_something(concept: object) -> bool:

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from cds_service.clinical.drugs import recognised_opioid
 from cds_service.clinical.orders import HISTORY_INTENTS, HISTORY_STATUSES
-from cds_service.clinical.record import DataGap, Dosage, Drug, GapKind, Order
+from cds_service.clinical.record import DataGap, Drug, GapKind, Order
 from cds_service.clinical.terminology import Coding
-from cds_service.fhir.reading.bounds import bounds_of
-from cds_service.fhir.reading.concepts import Concepts, codes
-from cds_service.fhir.reading.dosage import dosage
+from cds_service.fhir.reading.concepts import Concepts
+from cds_service.fhir.reading.dispensing import Dispensing, read_dispensing
 from cds_service.fhir.reading.element import Element
+from cds_service.fhir.reading.instructions import Instructions, read_instructions
 from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
 
 STATUSES = frozenset(
@@ -44,7 +44,6 @@ _OUTSIDE_HOSPITAL = frozenset({"community", "outpatient", "discharge"})
 _CONTINUOUS = Coding(
     "http://terminology.hl7.org/CodeSystem/medicationrequest-course-of-therapy", "continuous"
 )
-_MOST_REPEATS = 99
 
 NO_DRUG = "the drug is named nowhere in what was sent"
 NO_START = "no date says when the order starts"
@@ -117,20 +116,18 @@ def _order(
     surroundings: Surroundings,
 ) -> Order:
     """Return the order. Dates of start are read as the first day they may mean."""
-    time_zone = surroundings.time_zone
-    instructions = [(part, dosage(part)) for part in element.children("dosageInstruction")]
-    lost_dosages = [Dosage(is_readable=False)] if "dosageInstruction" in element.lost else []
-    bounds = bounds_of(instructions, time_zone)
-    authored = element.days("authoredOn", time_zone)
-    dispense = _dispense_request(element)
-    validity = dispense.child("validityPeriod").days("start", time_zone)
+    authored = element.days("authoredOn", surroundings.time_zone)
+    instructions = _instructions(element, surroundings)
+    dispensing = _dispensing(element, surroundings)
+    element.lost += (*instructions.lost, *dispensing.lost)
+    bounds, validity = instructions.bounds, dispensing.validity_start
     start = bounds.start or authored or validity
     return Order(
         reference=reference,
         drug=drug,
         status=modifiers.status,
         intent=modifiers.intent,
-        is_inpatient=_is_inpatient(element),
+        is_inpatient=_is_inpatient(element, surroundings.concepts),
         is_do_not_perform=modifiers.is_do_not_perform,
         authored_on=None if authored is None else authored.earliest,
         bounds_start=None if bounds.start is None else bounds.start.earliest,
@@ -138,28 +135,35 @@ def _order(
         bounds_duration=bounds.duration,
         validity_start=None if validity is None else validity.earliest,
         start_is_imprecise=start is not None and not start.is_exact,
-        expected_supply=dispense.quantity("expectedSupplyDuration"),
-        quantity=dispense.quantity("quantity"),
-        repeats_allowed=dispense.integer("numberOfRepeatsAllowed", most=_MOST_REPEATS),
-        dosages=(*(dosage for _, dosage in instructions), *lost_dosages),
+        expected_supply=dispensing.expected_supply,
+        quantity=dispensing.quantity,
+        repeats_allowed=dispensing.repeats_allowed,
+        dosages=instructions.dosages,
         is_continuous_therapy=_is_continuous(element, surroundings.concepts),
     )
 
 
-def _dispense_request(element: Element) -> Element:
-    """Return the dispenseRequest; one with a modifier extension is not used."""
-    dispense = element.child("dispenseRequest")
-    if dispense.refuse_modifier_extension():
-        return Element({}, dispense.path, dispense.lost)
-    return dispense
+def _instructions(order: Element, surroundings: Surroundings) -> Instructions:
+    sent = order.value.get("dosageInstruction")
+    return surroundings.memory.recall(
+        "dosageInstruction", sent, lambda: read_instructions(sent, surroundings.time_zone)
+    )
 
 
-def _is_inpatient(element: Element) -> bool:
+def _dispensing(order: Element, surroundings: Surroundings) -> Dispensing:
+    sent = order.value.get("dispenseRequest")
+    return surroundings.memory.recall(
+        "dispenseRequest", sent, lambda: read_dispensing(sent, surroundings.time_zone)
+    )
+
+
+def _is_inpatient(element: Element, concepts: Concepts) -> bool:
     """Say whether the order is for use in hospital only.
 
     Source: clinical.md section 2: community, outpatient, discharge and absent all count.
     """
-    categories = {category.lower() for category in codes(element.value.get("category"))}
+    found = concepts.codes(element.value.get("category"))
+    categories = {category.lower() for category in found}
     return "inpatient" in categories and categories.isdisjoint(_OUTSIDE_HOSPITAL)
 
 

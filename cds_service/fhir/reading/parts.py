@@ -11,6 +11,7 @@ from cds_service.clinical.record import DataGap, GapKind
 from cds_service.fhir.reading.concepts import Concepts
 from cds_service.fhir.reading.element import Element
 from cds_service.fhir.reading.medication import Medications
+from cds_service.fhir.reading.memory import Memory
 from cds_service.fhir.reading.values import JsonObject
 
 Part = TypeVar("Part", covariant=True)
@@ -64,6 +65,7 @@ class Surroundings:
 
     knowledge: Knowledge
     time_zone: ZoneInfo
+    memory: Memory
     concepts: Concepts
     medications: Medications
 

@@ -1,4 +1,4 @@
-"""The time the dosage instructions of an order limit it to."""
+"""The dosage instructions of an order together: their doses, and the time they limit it to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from cds_service.clinical.dosing import days
 from cds_service.clinical.record import Dosage, Quantity
 from cds_service.fhir.reading.dates import Days
-from cds_service.fhir.reading.dosage import upper_end
+from cds_service.fhir.reading.dosage import dosage, upper_end
 from cds_service.fhir.reading.element import Element
 
 
@@ -23,7 +23,30 @@ class Bounds(NamedTuple):
     duration: Quantity | None
 
 
-def bounds_of(instructions: Sequence[tuple[Element, Dosage]], time_zone: ZoneInfo) -> Bounds:
+class Instructions(NamedTuple):
+    """Every dosage of an order, its bounds, and the paths of what could not be read."""
+
+    dosages: tuple[Dosage, ...]
+    bounds: Bounds
+    lost: tuple[str, ...]
+
+
+def read_instructions(sent: object, time_zone: ZoneInfo) -> Instructions:
+    """Return what `dosageInstruction` says.
+
+    An instruction that is no object may be a dose: it is kept as an unreadable one.
+    """
+    element = Element({"dosageInstruction": sent})
+    parts = element.children("dosageInstruction")
+    unreadable = tuple(Dosage(is_readable=False) for _ in element.lost)
+    read = [(part, dosage(part)) for part in parts]
+    bounds = _bounds(read, time_zone)
+    return Instructions(
+        dosages=(*(one for _, one in read), *unreadable), bounds=bounds, lost=tuple(element.lost)
+    )
+
+
+def _bounds(instructions: Sequence[tuple[Element, Dosage]], time_zone: ZoneInfo) -> Bounds:
     """Return the bounds the instructions of one order give it together.
 
     The order starts with the earliest and ends with the latest of them; lengths of instructions
