@@ -8,12 +8,14 @@ COVERED ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BROWSER := build/browser
+HAS_CHROMIUM := command -v chromium >/dev/null && command -v npm >/dev/null
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format coverage package lock clean
+.PHONY: help run test check format coverage package browser lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,17 +46,30 @@ package: $(READY) ## Build the wheel and exercise every step of the Dockerfile (
 lock: ## Resolve the locked requirements anew (fetches uv into build/)
 	@$(PYTHON) -m venv build/uv
 	@build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
-	@set -e; compile() { build/uv/bin/uv pip compile pyproject.toml --quiet --universal \
-	    --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	    --no-emit-find-links "$$@"; }; \
-	compile --extra postgresql --extra tracing --output-file requirements.lock; \
-	compile --extra postgresql --extra tracing --group dev --output-file requirements-dev.lock; \
-	build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-	    --group build --output-file requirements-build.lock
+	@set -e; compile() { build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links "$$@"; }; \
+	compile pyproject.toml --extra postgresql --extra tracing --output-file requirements.lock; \
+	compile pyproject.toml --extra postgresql --extra tracing --group dev \
+	    --output-file requirements-dev.lock; \
+	compile --group build --output-file requirements-build.lock; \
+	compile tests/browser/requirements.in --output-file tests/browser/requirements.lock
+
+browser: $(READY) ## Try the try-it page in a real browser; skipped without Chromium and npm
+	@if $(HAS_CHROMIUM); then $(MAKE) -s $(BROWSER)/.ready && CHROMIUM="$$(command -v chromium)" \
+	    AXE=$(BROWSER)/node_modules/axe-core/axe.min.js $(BROWSER)/bin/python -m pytest \
+	    --confcutdir tests/browser $(ARGS) tests/browser; \
+	else echo 'Skipped: Chromium and npm are needed for make browser'; fi
 
 clean: ## Remove what can be made again; the database under var/ stays
 	@rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BROWSER)/.ready: tests/browser/requirements.lock
+	@echo 'Preparing $(BROWSER), once ...'
+	@$(PYTHON) -m venv $(BROWSER)
+	@$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	    --requirement tests/browser/requirements.lock
+	@npm install --silent --no-save --ignore-scripts --prefix $(BROWSER) axe-core@4.14.1
+	@touch $@
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
