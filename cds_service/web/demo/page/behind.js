@@ -2,7 +2,7 @@
 
 import { $, h } from "./dom.js";
 
-const LEFT_OUT = "sensitive history on file: not shown";
+const LEFT_OUT = "left out: no screen shows it";
 
 // Make the tabs work as tabs do: arrows move, the chosen one alone is in the tab order.
 export function startTabs() {
