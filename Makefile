@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format coverage package browser lock clean
+.PHONY: help run test abuse check format coverage package browser lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ run: $(READY) ## Start the service with made-up patients on this machine (PORT=8
 
 test: $(READY) ## Run the whole test suite; needs no network (ARGS="-k dose")
 	@$(BIN)/python $(COVERED) -m pytest $(ARGS)
+
+abuse: $(READY) ## Send the started service what it should never get (part of the suite)
+	@$(BIN)/python -m pytest tests/abuse $(ARGS)
 
 check: $(READY) ## Check format, lint, types, knowledge and cards
 	$(BIN)/ruff format --check .
