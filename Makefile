@@ -10,12 +10,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROWSER := build/browser
 HAS_CHROMIUM := command -v chromium >/dev/null && command -v npm >/dev/null
+HAPI := build/hapi/classpath
+HAS_JAVA := command -v javac >/dev/null && command -v mvn >/dev/null
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help run test abuse check format coverage package browser lock clean
+.PHONY: help run test abuse check format coverage package hapi integration browser lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +59,16 @@ lock: ## Resolve the locked requirements anew (fetches uv into build/)
 	compile --group build --output-file requirements-build.lock; \
 	compile tests/browser/requirements.in --output-file tests/browser/requirements.lock
 
+hapi: PORT = 8090
+hapi: $(HAPI) $(READY) ## Start a real FHIR server with the made-up patients (PORT=8090)
+	@$(BIN)/python -m tests.integration.hapi --port $(PORT)
+
+integration: PORT = 8090
+integration: $(READY) ## Call the service back to a real FHIR server; skipped without Java 17 and Maven
+	@if $(HAS_JAVA); then $(MAKE) --no-print-directory $(HAPI) && HAPI_PORT=$(PORT) \
+	    $(BIN)/python -m pytest -m integration tests/integration $(ARGS); \
+	else echo 'Skipped: Java 17 and Maven are needed for make integration'; fi
+
 browser: $(READY) ## Try the try-it page in a real browser; skipped without Chromium and npm
 	@if $(HAS_CHROMIUM); then $(MAKE) -s $(BROWSER)/.ready && CHROMIUM="$$(command -v chromium)" \
 	    AXE=$(BROWSER)/node_modules/axe-core/axe.min.js $(BROWSER)/bin/python -m pytest \
@@ -65,6 +77,11 @@ browser: $(READY) ## Try the try-it page in a real browser; skipped without Chro
 
 clean: ## Remove what can be made again; the database under var/ stays
 	@rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(HAPI): integration/pom.xml $(wildcard integration/src/main/*/* integration/src/main/*/*/*.java)
+	@$(HAS_JAVA) || { echo 'Java 17 and Maven are needed for the FHIR server' >&2; exit 2; }
+	@echo 'Building the FHIR server; the first time 300 MB of libraries are fetched ...'
+	@mvn -B -q -ntp -f integration/pom.xml process-classes
 
 $(BROWSER)/.ready: tests/browser/requirements.lock
 	@echo 'Preparing $(BROWSER), once ...'
