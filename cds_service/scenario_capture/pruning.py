@@ -19,6 +19,7 @@ from cds_service.fhir.reader import read_record
 from cds_service.fhir.reading.concepts import Concepts
 from cds_service.fhir.reading.labels import is_withheld
 from cds_service.fhir.reading.medication import key_of, keys_named_by
+from cds_service.fhir.reading.memory import Memory
 from cds_service.hooks.cards import CardDeck
 from cds_service.hooks.protocol import HookRequest
 from cds_service.scenario_capture.allow_list import LOCAL_SYSTEM
@@ -59,7 +60,7 @@ def pruned(
         use_labelled=True,
         bystanders=read.other_draft_entries,
     )
-    named = keep | _named_in(record, Concepts(knowledge), deck)
+    named = keep | _named_in(record, Concepts(knowledge, Memory()), deck)
     drafts = (*read.orders, *read.other_draft_entries)
     medications = _medications_of(named, (*sent, *drafts))
 

@@ -22,7 +22,7 @@ class Memory:
     def __init__(self) -> None:
         self._read: dict[tuple[str, bytes], Any] = {}
 
-    def recall(self, name: str, value: object, read: Callable[[], Read]) -> Read:
+    def recall(self, name: str, value: Any, read: Callable[[], Read]) -> Read:
         """Return what `value` was read as under `name`, reading it the first time.
 
         >>> memory = Memory()
