@@ -61,7 +61,7 @@ class _Commands(click.Group):
 def main() -> None:
     """A CDS Hooks service: long-term opioid therapy renewed despite coexisting social pain.
 
-    Settings come from variables named CDS_SERVICE_*; the README has their table.
+    Settings come from variables named CDS_SERVICE_*; docs/settings.md has their table.
     """
 
 
