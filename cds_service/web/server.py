@@ -8,6 +8,7 @@ Source: security-reliability.md 4.2, T38 to T40 and the SIGTERM row of 2.1.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import signal
 import socket
@@ -42,6 +43,7 @@ _LARGEST_HEADERS_BYTES = 32 * 1024
 DRAIN_AT_MOST_SECONDS = 10.0
 _DRAIN_AT_LEAST_SECONDS = 0.5
 _COLLECT_AFTER_ALLOCATIONS = 100_000
+_GLIBC_TRIM_THRESHOLD, _GLIBC_MMAP_THRESHOLD, _GLIBC_ARENA_MAX = -1, -3, -8
 
 
 class _OneLengthParser(HTTPRequestParser):  # type: ignore[misc]
@@ -107,6 +109,7 @@ class Server:
         threads: int,
         connection_limit: int,
     ) -> None:
+        _give_memory_back()
         self._server: TcpWSGIServer = create_server(
             application,
             sockets=[_listening_socket(host, port)],
@@ -161,6 +164,20 @@ class Server:
             wasyncore.loop(timeout=0.05, use_poll=True, map=server._map, count=1)
         server.task_dispatcher.shutdown(timeout=0.5)
         wasyncore.close_all(server._map)
+
+
+def _give_memory_back() -> None:
+    """Have the C library return what large bodies took; to be called before threads start.
+
+    By default each thread keeps a heap of its own: 50 hostile bodies of 4 MB leave 300 MB behind,
+    for good. Other C libraries than glibc have no such call.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is None:
+        return
+    set_option(_GLIBC_ARENA_MAX, 2)
+    set_option(_GLIBC_MMAP_THRESHOLD, _MEBIBYTE)
+    set_option(_GLIBC_TRIM_THRESHOLD, 16 * _MEBIBYTE)
 
 
 def _is_busy(channel: Any) -> bool:

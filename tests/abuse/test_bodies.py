@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.abuse.conftest import CANARY, Abused
+from tests.abuse.conftest import CANARY, MOST_GROWTH_KIB, Abused
 from tests.process import request_of_today
 from tests.web.service import ORDER_SIGN, WARNED
 
@@ -61,6 +61,30 @@ BODIES = {
 def test_a_body_that_is_no_request_is_malformed(service: Abused, body: bytes) -> None:
     assert service.send(data=body).status_code == 400
     assert service.seconds[0] < 2
+
+
+FULL = 4_000_000
+
+BOMBS = {
+    "numbers in 250 lists": b'{"a":' + b"[" * 250 + b"1," * (FULL // 2) + b"1" + b"]" * 250 + b"}",
+    "numbers in 60 lists": b'{"a":' + b"[" * 60 + b"1," * (FULL // 2) + b"1" + b"]" * 60 + b"}",
+    "empty objects": b'{"a":[' + b"{}," * (FULL // 3) + b"1]}",
+    "empty lists": b'{"a":[' + b"[]," * (FULL // 3) + b"1]}",
+    "small objects": b'{"a":[' + b'{"b":1},' * (FULL // 8) + b"1]}",
+    "short texts": b'{"a":[' + b'"bcd",' * (FULL // 6) + b"1]}",
+    "large floats": b'{"a":[' + b"1e15," * (FULL // 5) + b"1]}",
+}
+
+
+@pytest.mark.parametrize("body", BOMBS.values(), ids=BOMBS.keys())
+def test_four_megabytes_made_to_grow_are_refused_and_given_back(
+    service: Abused, body: bytes
+) -> None:
+    before = service.process.resident_kib
+    for _ in range(3):
+        assert service.send(data=body).status_code == 400
+    assert max(service.seconds) < 3
+    assert service.process.resident_kib - before < MOST_GROWTH_KIB
 
 
 def test_a_body_of_the_right_form_and_a_great_length_is_too_long(service: Abused) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,6 +33,23 @@ MARKUP = (
 
 def request() -> dict[str, Any]:
     return request_of_today(WARNED)
+
+
+OTHER_LISTS = {
+    "observations": "order-sign/phq9-and-living-alone",
+    "procedures": "order-sign/hospice-education",
+    "service-requests": "order-sign/referral-on-record-is-not-offered-again",
+    "encounters": "order-sign/encounter-type-is-no-evidence",
+}
+KEYS = ("patient", "medication-requests", "conditions", *OTHER_LISTS)
+
+
+def rich_request() -> dict[str, Any]:
+    """Return a request with an entry in every list."""
+    body = request()
+    for key, scenario in OTHER_LISTS.items():
+        body["prefetch"][key] = request_of_today(scenario)["prefetch"][key]
+    return body
 
 
 def orders(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -108,6 +126,83 @@ def test_an_element_of_the_wrong_kind_costs_the_record_and_not_the_answer(
         assert service.send(body).status_code in {200, 412}
 
 
+Way = tuple[str | int, ...]
+
+
+def places(value: Any, way: Way = ()) -> Iterator[Way]:
+    """Yield the way to everything in a request, the first two members of each array."""
+    if way:
+        yield way
+    members = value.items() if isinstance(value, dict) else ()
+    if isinstance(value, list):
+        members = enumerate(value[:2])
+    for step, member in members:
+        yield from places(member, (*way, step))
+
+
+EVERYWHERE = (
+    None, True, -1, 1e308, 10**30, "", "evil " * 200, "9999-12-31T23:59:59-14:00",
+    "0001-01-01T00:00:00+14:00", [], [[]], {}, {"value": {"value": [{}]}},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("value", EVERYWHERE, ids=lambda value: repr(value)[:20])
+def test_no_value_in_any_place_of_a_request_is_a_failure(service: Abused, value: object) -> None:
+    whole = rich_request()
+    ways = list(places(whole))
+    assert len(ways) > 200
+    for way in ways:
+        body = copy.deepcopy(whole)
+        inner: Any = body
+        for step in way[:-1]:
+            inner = inner[step]
+        inner[way[-1]] = value
+        response = service.send(body)
+        assert response.status_code in {200, 400, 412}, way
+        assert "evil" not in response.text
+    assert max(service.seconds) < 3
+
+
+TYPELESS: tuple[Any, ...] = (
+    7, "Bundle", True, [], [{}], {}, {"resourceType": None}, {"resourceType": "Practitioner"},
+    {"resourceType": "Bundle", "entry": 7}, {"resourceType": "Bundle", "entry": "evil"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_prefetch_of_the_wrong_kind_is_as_if_not_sent(service: Abused, key: str) -> None:
+    expected = 412 if key in {"medication-requests", "conditions"} else 200
+    for value in TYPELESS:
+        body = rich_request()
+        body["prefetch"][key] = value
+        assert service.send(body).status_code == expected, value
+
+
+def with_words(value: Any, words: str) -> Any:
+    """Return the JSON with other words wherever a record has words, and the codes as they were."""
+    if isinstance(value, list):
+        return [with_words(member, words) for member in value]
+    if not isinstance(value, dict):
+        return value
+    said = {"display", "text", "div", "patientInstruction", "family", "given", "comment"}
+    return {
+        name: words if name in said and isinstance(member, str) else with_words(member, words)
+        for name, member in value.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [CANARY, f"https://evil.example/{CANARY} www.evil.example", f"**{CANARY}**\n# {CANARY}"],
+)
+def test_no_word_of_a_record_comes_back_on_a_card(service: Abused, words: str) -> None:
+    body = rich_request()
+    body["prefetch"]["patient"]["name"] = [{"family": "x", "given": ["x"], "text": "x"}]
+    plain = service.send(body).json()
+    assert len(plain["cards"]) == 1
+    assert service.send(with_words(body, words)).json() == plain
+
+
 @pytest.mark.parametrize(
     "bundle",
     [
@@ -170,6 +265,40 @@ def test_masses_of_orders_are_evaluated_or_refused_and_never_cut(
         assert response.json()["issue"][0]["code"] == "too-costly"
 
 
+def test_thousands_of_different_orders_under_one_id_are_evaluated(service: Abused) -> None:
+    body = request()
+    [entry, *_] = body["prefetch"]["medication-requests"]["entry"]
+    body["prefetch"]["medication-requests"]["entry"] = [
+        {"resource": {**entry["resource"], "note": [{"text": str(number)}]}}
+        for number in range(3_000)
+    ]
+    assert service.send(body).status_code == 200
+    assert service.seconds[0] < 5
+
+
+@pytest.mark.parametrize("entry", [7, {}, {"resource": {}}, {"resource": {"resourceType": "Task"}}])
+def test_masses_of_entries_that_say_nothing_are_refused(service: Abused, entry: object) -> None:
+    for way in ("draft", "sent"):
+        body = request()
+        bundle = body["context"]["draftOrders"]
+        if way == "sent":
+            bundle = body["prefetch"]["conditions"]
+        bundle["entry"] = [entry] * 80_000
+        assert service.send(body).status_code == 412
+    assert max(service.seconds) < 5
+
+
+@pytest.mark.parametrize("system", ["http://hl7.org/fhir/sid/icd-10-cm", "http://snomed.info/sct"])
+def test_a_code_of_a_million_letters_is_no_trouble(service: Abused, system: str) -> None:
+    body = request()
+    for entry in body["prefetch"]["conditions"]["entry"]:
+        entry["resource"]["code"]["coding"] = [{"system": system, "code": "F32." + "9" * 1_000_000}]
+    for order in orders(body)[:1]:
+        order["medicationCodeableConcept"] = {"text": "oxycodone 5 mg / " * 60_000}
+    assert service.send(body).status_code == 200
+    assert service.seconds[0] < 2
+
+
 def test_ten_thousand_codings_and_dosages_in_one_order_are_no_trouble(service: Abused) -> None:
     body = request()
     order = orders(body)[1]
@@ -180,19 +309,40 @@ def test_ten_thousand_codings_and_dosages_in_one_order_are_no_trouble(service: A
 
 
 @pytest.mark.parametrize(
-    "reference", ["Patient/someone-else", "https://ehr.example.org/r4/Patient/someone-else"]
+    "reference",
+    [
+        "Patient/someone-else",
+        "Patient/someone-else/_history/2",
+        "https://ehr.example.org/r4/Patient/someone-else",
+    ],
 )
-@pytest.mark.parametrize("where", ["draft", "order", "condition", "patient"])
+@pytest.mark.parametrize("where", ["draft", "other draft", "unknown key", *KEYS[1:]])
 def test_data_of_another_patient_is_never_advised_on(
     service: Abused, where: str, reference: str
 ) -> None:
-    body = request()
-    if where == "patient":
-        body["prefetch"]["patient"] = {"resourceType": "Patient", "id": "someone-else"}
-    elif where == "condition":
-        body["prefetch"]["conditions"]["entry"][0]["resource"]["subject"] = {"reference": reference}
+    body = rich_request()
+    theirs = {"subject": {"reference": reference}}
+    if where == "draft":
+        orders(body)[0].update(theirs)
+    elif where == "other draft":
+        task = {"resourceType": "ServiceRequest", "status": "draft", **theirs}
+        body["context"]["draftOrders"]["entry"].append({"resource": task})
+    elif where == "unknown key":
+        condition = {"resourceType": "Condition", "id": "1", **theirs}
+        body["prefetch"]["-more"] = {"resourceType": "Bundle", "entry": [{"resource": condition}]}
     else:
-        orders(body)[0 if where == "draft" else 1]["subject"] = {"reference": reference}
+        body["prefetch"][where]["entry"][-1]["resource"].update(theirs)
+    refuses_the_mixture(service, body)
+
+
+@pytest.mark.parametrize("key", ["patient", "-more"])
+def test_another_patient_is_never_advised_on(service: Abused, key: str) -> None:
+    body = rich_request()
+    body["prefetch"][key] = {"resourceType": "Patient", "id": "someone-else"}
+    refuses_the_mixture(service, body)
+
+
+def refuses_the_mixture(service: Abused, body: dict[str, Any]) -> None:
     response = service.send(body)
     assert response.status_code == 412
     assert response.json()["issue"][0]["code"] == "conflict"
