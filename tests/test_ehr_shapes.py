@@ -242,7 +242,9 @@ def test_choosing_and_signing_one_order_speak_under_one_topic(service: Running, 
 def kept_reason(service: Running, card: str) -> tuple[str, str] | None:
     with service.parts.store.engine.connect() as connection:
         rows = connection.execute(
-            select(FEEDBACK.c.reason_system, FEEDBACK.c.reason_code).where(FEEDBACK.c.card_uuid == card)
+            select(FEEDBACK.c.reason_system, FEEDBACK.c.reason_code).where(
+                FEEDBACK.c.card_uuid == card
+            )
         ).all()
     [row] = rows
     return None if row[1] is None else (row[0], row[1])
