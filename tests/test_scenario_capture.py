@@ -129,23 +129,28 @@ SECRETS = (
     "1931-07-04-zorblatt",
     "MRN 990017734",
     "990017734",
+    "902139",
 )
-TELLTALES = ("zorblatt", "eleanor", "elm street", "unsafe", "990017734")
+TELLTALES = ("zorblatt", "eleanor", "elm street", "unsafe", "990017734", "902139")
 
 
-def planted(value: Any, random: Random) -> Any:
-    """Put a secret in the place of one text in ten, and beside the members of most objects."""
+def planted(value: Any, random: Random, name: str = "") -> Any:
+    """Put a secret in the place of one text in ten, and beside the members of most objects.
+
+    A number in the place of a code is left alone: under RxNorm it is a code.
+    """
     if isinstance(value, list):
-        return [planted(member, random) for member in value]
+        return [planted(member, random, name) for member in value]
     if isinstance(value, dict):
         if set(value) == {"reference"} and str(value["reference"]).startswith("Patient/"):
             return {**value, "display": random.choice(SECRETS)}
-        grown = {name: planted(part, random) for name, part in value.items()}
-        for name in random.sample(PLACES, k=2):
-            grown.setdefault(name, random.choice((random.choice(SECRETS), [SECRETS[0]], {"z": 1})))
+        grown = {member: planted(part, random, member) for member, part in value.items()}
+        for place in random.sample(PLACES, k=2):
+            secret = random.choice(SECRETS[:-2] if place == "code" else SECRETS)
+            grown.setdefault(place, random.choice((secret, [SECRETS[0]], {"z": 1})))
         return grown
     if isinstance(value, str) and random.random() < 0.1:
-        return random.choice(SECRETS)
+        return random.choice(SECRETS[:-2] if name == "code" else SECRETS)
     return value
 
 
@@ -431,6 +436,30 @@ def test_a_unit_stays_when_it_is_one(unit: str, kept: str) -> None:
     assert instruction["doseAndRate"][0]["doseQuantity"] == {"value": 5, "unit": kept}
 
 
+def test_the_encounter_becomes_one_of_its_own_id() -> None:
+    body = chart_opened(condition(encounter={"reference": "Encounter/eVisit"}))
+    body["context"]["encounterId"] = "eVisit"
+    case = case_of(body)
+    assert case["context"]["encounterId"] == "encounter-1"
+    assert only(case, "conditions")["encounter"] == {"reference": "Encounter/encounter-1"}
+
+
+def test_a_date_that_would_leave_the_calendar_is_unreadable() -> None:
+    case = case_of(chart_opened(condition(onsetDateTime="1900-01-01")), as_of=date(9999, 1, 1))
+    assert only(case, "conditions")["onsetDateTime"] == "unreadable"
+
+
+def test_the_wrapper_of_old_clients_stays_and_what_is_in_it_is_pruned() -> None:
+    bundle = {
+        "resourceType": "Bundle",
+        "entry": [{"resource": condition()}, {"resource": condition(id="c2", code=HYPERTENSION)}],
+    }
+    wrapped = {"response": {"status": "200 OK"}, "resource": bundle}
+    case = case_of(chart_opened(conditions=wrapped))
+    assert case["prefetch"]["conditions"]["response"] == {"status": "200"}
+    assert len(case["prefetch"]["conditions"]["resource"]["entry"]) == 1
+
+
 def test_data_of_two_patients_make_no_case() -> None:
     with pytest.raises(PatientMismatch):
         case_of(chart_opened(order(), condition(subject={"reference": "Patient/p2"})))
@@ -490,6 +519,13 @@ def test_the_command_says_when_the_case_is_answered_differently(capture: Path) -
         result.output
     )
     assert "crossing-ninety-days" in result.output
+
+
+def test_a_call_without_data_becomes_a_case_of_its_error(capture: Path) -> None:
+    body = json.loads(capture.read_text())
+    del body["prefetch"]
+    capture.write_text(json.dumps(body))
+    assert "answers the case as it answered the call: 412 incomplete." in run(capture).output
 
 
 def test_the_command_takes_the_hook_from_the_command_line_where_the_body_has_none(

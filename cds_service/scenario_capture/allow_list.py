@@ -25,13 +25,14 @@ Text = Callable[[str, Disguise], str]
 LOCAL_SYSTEM = "urn:oid:2.999"
 """Stands for every other code system; it is the object identifier for examples."""
 LEFT_OUT = "a text that was left out"
+"""Stands for a text where one may say anything."""
 _CODE_FORMS: Mapping[str, re.Pattern[str]] = {
     RXNORM: re.compile(r"[0-9]{1,8}"),
     SNOMED_CT: re.compile(r"[0-9]{6,18}"),
     LOINC: re.compile(r"(L[ALPG])?[0-9]{1,7}-[0-9]"),
     ICD_10_CM: re.compile(r"[A-Z][0-9][0-9A-Z](\.?[0-9A-Z]{1,4})?", re.IGNORECASE),
 }
-_NUMERAL = re.compile(r"[0-9]{1,6}(\.[0-9]{1,4})?")
+_NUMERAL = re.compile(r"[0-9]{1,3}(\.[0-9]{1,4})?")
 _HTTP_STATUS = re.compile(r"([1-5][0-9]{2})( .*)?")
 _CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _COMPARATORS = frozenset({"<", "<=", ">=", ">"})
@@ -171,7 +172,9 @@ _TYPES = frozenset(
 """Types that are read; a resource of any other keeps only whom it is about."""
 _ALL: frozenset[str] = _NOTED | _OTHERS | _TEXTS.keys()
 _BY_TYPE: Mapping[str, frozenset[str]] = {
-    "Patient": frozenset({"birthDate", "deceasedBoolean", "deceasedDateTime", "meta"}),
+    "Patient": frozenset(
+        {"birthDate", "deceasedBoolean", "deceasedDateTime", "meta", "modifierExtension"}
+    ),
     OTHER_TYPE: frozenset({"patient", "subject"}),
 }
 
