@@ -1,6 +1,6 @@
 """Every setting of the service, declared once: its variable, its default and its meaning.
 
-`bootstrap` hands the environment in; the table of the README is checked against `settings_table`.
+`bootstrap` hands the environment in; docs/settings.md is checked against `settings_table`.
 What a setting leads to is decided by whoever is given it.
 """
 
