@@ -107,6 +107,7 @@ def read(
     lists_read: frozenset[str] = frozenset(),
     gaps: tuple[DataGap, ...] = (),
     use_labelled: bool = False,
+    bystanders: tuple[Json, ...] = (),
 ) -> PatientRecord:
     """Read resources of any type, and a Patient unless one is among them."""
     by_type: defaultdict[str, list[Json]] = defaultdict(list)
@@ -124,6 +125,7 @@ def read(
         knowledge=knowledge,
         time_zone=NEW_YORK,
         use_labelled=use_labelled,
+        bystanders=bystanders,
     )
 
 

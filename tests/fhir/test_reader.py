@@ -182,6 +182,18 @@ class TestOtherPatients:
         with pytest.raises(PatientMismatch):
             read(knowledge, PATIENT, PATIENT | {"id": "p2"})
 
+    @pytest.mark.parametrize(
+        "bystander", [order(subject={"reference": "Patient/p2"}), PATIENT | {"id": "p2"}]
+    )
+    def test_another_entry_of_the_context_may_not_be_another_patients(
+        self, knowledge: Knowledge, bystander: Json
+    ) -> None:
+        with pytest.raises(PatientMismatch):
+            read(knowledge, bystanders=(bystander,))
+
+    def test_nothing_is_read_of_a_bystander_of_this_patient(self, knowledge: Knowledge) -> None:
+        assert read(knowledge, bystanders=(order(status="Active"),)) == read(knowledge)
+
     @pytest.mark.parametrize("written", ["Patient/p2", [{"reference": "Patient/p2"}]])
     def test_a_subject_of_the_wrong_shape_is_compared_too(
         self, knowledge: Knowledge, written: Any
