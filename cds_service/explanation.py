@@ -1,7 +1,7 @@
 """The reasoning behind an answer, as a table a clinician can audit: nothing is decided here.
 
-`explanation` gives it as plain data, `explanation_text` as text. Sensitive evidence stays unnamed
-in both: its reference leads an authorised reader to the chart.
+`explanation` gives it as plain data, `explanation_text` as text. Sensitive evidence is one
+row without a name in both: the chart tells those who may read it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cds_service.clinical.rules import RULES, Recommendation
 
 Row = dict[str, object]
 
-SENSITIVE = frozenset({"SDV", "VIO"})
+SENSITIVE = frozenset({"SDV", "VIO", "LEGAL"})
 
 
 class Explanation(TypedDict):
@@ -76,19 +76,22 @@ def explanation(assessment: Assessment, recommendations: Sequence[Recommendation
             "status": a.social_pain.status,
             "was_screened": a.social_pain.was_screened,
         },
-        "evidence": [_evidence(item) for item in a.social_pain.evidence],
+        "evidence": [
+            *(_evidence(item) for item in a.social_pain.evidence if not _is_sensitive(item)),
+            *_sensitive_evidence(a.social_pain.evidence),
+        ],
         "physical_pain": list(a.physical_pain.domains),
         "exclusions": {
             "suppressed_by": a.exclusions.suppressed_by,
-            "has_opioid_use_disorder": a.exclusions.has_opioid_use_disorder,
+            "has_opioid_use_disorder": a.exclusions.may_name_opioid_use_disorder,
             "has_moud": a.has_moud,
-            "has_safety_concern": a.exclusions.has_safety_concern,
+            "has_safety_concern": a.exclusions.may_name_safety_concern,
             "is_softened": a.exclusions.is_softened,
         },
         "exclusion_findings": [
             {
-                "reference": finding.reference,
-                "category": finding.category,
+                "reference": None if finding.is_labelled else finding.reference,
+                "category": "sensitive history" if finding.is_labelled else finding.category,
                 "action": finding.action,
                 "counts": finding.counts,
                 "why_not": finding.why_not,
@@ -188,17 +191,33 @@ def _order(reading: OrderReading, *, is_draft: bool) -> Row:
     }
 
 
+def _is_sensitive(item: Evidence) -> bool:
+    return item.sensitivity in SENSITIVE
+
+
+def _sensitive_evidence(evidence: Iterable[Evidence]) -> Iterable[Row]:
+    """Yield one row for all of it: no reference, count, year or kind may show on a screen."""
+    found = [item.counts for item in evidence if _is_sensitive(item)]
+    if found:
+        unnamed = dict.fromkeys(("concept", "strength", "status", "year", "why_not"))
+        yield {
+            "reference": None,
+            "domain": "sensitive history",
+            **unnamed,
+            "counts": any(found),
+        }
+
+
 def _evidence(item: Evidence) -> Row:
-    is_sensitive = item.sensitivity in SENSITIVE
     return {
         "reference": item.reference,
-        "domain": "sensitive history" if is_sensitive else item.domain,
-        "concept": None if is_sensitive else item.subdomain,
+        "domain": item.domain,
+        "concept": item.subdomain,
         "strength": item.strength,
         "status": item.status,
-        "year": None if is_sensitive else item.year,
-        "counts": item.counts,
+        "year": item.year,
         "why_not": item.why_not,
+        "counts": item.counts,
     }
 
 

@@ -152,6 +152,7 @@ def assessment(
             has_opioid_use_disorder=has_opioid_use_disorder,
             may_name_opioid_use_disorder=has_opioid_use_disorder,
             has_safety_concern=has_safety_concern,
+            may_name_safety_concern=has_safety_concern,
             is_softened=False,
         ),
         has_moud=has_moud,

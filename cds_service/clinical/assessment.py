@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Literal
 
 from cds_service.clinical.calendar import months_before
@@ -20,8 +20,8 @@ from cds_service.clinical.exposure import (
 )
 from cds_service.clinical.knowledge import Knowledge, Thresholds
 from cds_service.clinical.mme import DailyDose, OpioidOrder, daily_dose
-from cds_service.clinical.orders import HISTORY_STATUSES, OrderReading, draft_reading
-from cds_service.clinical.record import Order, PatientRecord
+from cds_service.clinical.orders import OrderReading, draft_reading, is_being_ordered, is_given
+from cds_service.clinical.record import ORDER_GAPS, Drug, Order, PatientRecord
 from cds_service.clinical.span import start_of
 from cds_service.clinical.supply import supply_of
 
@@ -58,8 +58,16 @@ class Assessment:
 
     @property
     def opioid_ingredients(self) -> tuple[str, ...]:
-        """The opioids of today, each once, alphabetically."""
-        return tuple(sorted({r.drug.ingredient for r in self.opioid_orders if r.drug is not None}))
+        """The opioids of today that may be named, each once, alphabetically."""
+        return tuple(
+            sorted(
+                {
+                    reading.drug.ingredient
+                    for reading in self.opioid_orders
+                    if reading.drug is not None and not reading.order.is_labelled
+                }
+            )
+        )
 
 
 def assess(record: PatientRecord, knowledge: Knowledge, *, as_of: date, hook: Hook) -> Assessment:
@@ -91,12 +99,7 @@ def assess(record: PatientRecord, knowledge: Knowledge, *, as_of: date, hook: Ho
         and "MedicationRequest" not in record.lists_read,
     )
     current = current_orders(past.readings, knowledge.thresholds, as_of)
-    dose = daily_dose(
-        drafts=_opioid_orders(opioid_drafts),
-        current=_opioid_orders(r for r in current if _covers(r, as_of)),
-        knowledge=knowledge,
-        as_of=as_of,
-    )
+    dose = _dose(record, knowledge, as_of, drafts=opioid_drafts, current=current)
     benzodiazepine = _has_benzodiazepine(record, knowledge, as_of)
     return Assessment(
         record=record,
@@ -133,6 +136,25 @@ def _past_orders(record: PatientRecord, as_of: date) -> tuple[Order, ...]:
     )
 
 
+def _dose(
+    record: PatientRecord,
+    knowledge: Knowledge,
+    as_of: date,
+    *,
+    drafts: Iterable[OrderReading],
+    current: Iterable[OrderReading],
+) -> DailyDose:
+    """Return the dose of the day; an order that could not be read may add to it."""
+    dose = daily_dose(
+        drafts=_opioid_orders(drafts),
+        current=_opioid_orders(r for r in current if _covers(r, as_of)),
+        knowledge=knowledge,
+        as_of=as_of,
+    )
+    is_all_read = not any(gap.kind in ORDER_GAPS for gap in record.gaps)
+    return replace(dose, is_complete=dose.is_complete and is_all_read)
+
+
 def _opioid_orders(readings: Iterable[OrderReading]) -> tuple[OpioidOrder, ...]:
     return tuple(
         OpioidOrder(order=reading.order, drug=reading.drug)
@@ -160,29 +182,40 @@ def _is_active_on(order: Order, thresholds: Thresholds, as_of: date) -> bool:
     return coverage(order, start, supply_of(order, None), thresholds, as_of).last == as_of
 
 
-def _has_benzodiazepine(record: PatientRecord, knowledge: Knowledge, as_of: date) -> bool:
-    return any(
-        order.drug is not None
-        and is_benzodiazepine(order.drug, knowledge)
-        and _is_active_on(order, knowledge.thresholds, as_of)
-        for order in record.orders
-    ) or any(
-        order.drug is not None and is_benzodiazepine(order.drug, knowledge)
-        for order in record.drafts
+def _given(record: PatientRecord, is_wanted: Callable[[Drug], bool]) -> Iterator[Order]:
+    return (o for o in record.orders if o.drug is not None and is_given(o) and is_wanted(o.drug))
+
+
+def _being_ordered(record: PatientRecord, is_wanted: Callable[[Drug], bool]) -> Iterator[Order]:
+    return (
+        draft
+        for draft in record.drafts
+        if draft.drug is not None and is_being_ordered(draft) and is_wanted(draft.drug)
     )
+
+
+def _has_benzodiazepine(record: PatientRecord, knowledge: Knowledge, as_of: date) -> bool:
+    """Say whether one covers the day or is being ordered; one that a label hides is not named."""
+
+    def is_wanted(drug: Drug) -> bool:
+        return is_benzodiazepine(drug, knowledge)
+
+    found = (
+        *(o for o in _given(record, is_wanted) if _is_active_on(o, knowledge.thresholds, as_of)),
+        *_being_ordered(record, is_wanted),
+    )
+    return any(not order.is_labelled for order in found)
 
 
 def _has_naloxone(record: PatientRecord, knowledge: Knowledge, as_of: date) -> bool:
     oldest = months_before(as_of, knowledge.thresholds.naloxone_within_months)
+
+    def is_wanted(drug: Drug) -> bool:
+        return is_naloxone(drug, knowledge)
+
     return any(
-        order.drug is not None
-        and is_naloxone(order.drug, knowledge)
-        and order.status in HISTORY_STATUSES
-        and (start_of(order) or date.min) >= oldest
-        for order in record.orders
-    ) or any(
-        order.drug is not None and is_naloxone(order.drug, knowledge) for order in record.drafts
-    )
+        (start_of(order) or date.min) >= oldest for order in _given(record, is_wanted)
+    ) or any(_being_ordered(record, is_wanted))
 
 
 def _has_moud(
@@ -190,17 +223,24 @@ def _has_moud(
 ) -> bool:
     """Say whether treatment of opioid use disorder is being given or ordered.
 
-    An active order counts for as long as an active order of unknown supply may be therapy.
+    An active order counts while its supply, or the gap that a run may have, lasts; without a
+    recorded supply for as long as an active order may be therapy.
     """
     oldest = months_before(as_of, knowledge.thresholds.relic_after_months)
+    nearest = as_of - timedelta(days=knowledge.thresholds.run_gap_at_most_days)
 
-    def is_moud(order: Order) -> bool:
-        opioid = None if order.drug is None else recognised_opioid(order.drug, knowledge)
+    def is_wanted(drug: Drug) -> bool:
+        opioid = recognised_opioid(drug, knowledge)
         return opioid is not None and opioid.is_moud(
             has_opioid_use_disorder=excluded.has_opioid_use_disorder
         )
 
-    return any(
-        is_moud(order) and order.status == "active" and (start_of(order) or date.min) >= oldest
-        for order in record.orders
-    ) or any(is_moud(order) for order in record.drafts)
+    def goes_on(order: Order) -> bool:
+        start, supply = start_of(order), supply_of(order, None)
+        if order.status != "active" or start is None:
+            return False
+        if supply.days is None:
+            return start >= oldest
+        return start > nearest - timedelta(days=supply.days)
+
+    return any(map(goes_on, _given(record, is_wanted))) or any(_being_ordered(record, is_wanted))

@@ -31,7 +31,14 @@ _LOWER: dict[Strength, Strength] = {
     "context": "context",
 }
 _RANK: dict[Strength, int] = {"core": 2, "supporting": 1, "context": 0}
-_SECRECY: dict[Sensitivity, int] = {"SDV": 4, "VIO": 3, "MH": 2, "LIVARG": 1, "none": 0}
+_SECRECY: dict[Sensitivity, int] = {
+    "SDV": 5,
+    "VIO": 4,
+    "LEGAL": 3,
+    "MH": 2,
+    "LIVARG": 1,
+    "none": 0,
+}
 
 _LABELLED: Sensitivity = "SDV"
 """What a security label makes of any evidence: it is counted and never named."""
@@ -72,7 +79,8 @@ class SocialPain:
 class PhysicalPain:
     """The pain domains named by a standing Condition, each once, alphabetically.
 
-    `has_long_term_opioid_code`: a standing Z79.891.
+    `has_long_term_opioid_code`: a standing and certain Z79.891. What a security label keeps
+    unnamed is left out.
     """
 
     domains: tuple[str, ...]
@@ -104,9 +112,13 @@ def physical_pain(record: PatientRecord, knowledge: Knowledge, *, as_of: date) -
     domains = {
         row.domain
         for condition in record.conditions
+        if not condition.is_labelled
         for row in map(knowledge.physical_pain.row_for, condition.codings)
         if row is not None
-        and standing(condition, as_of=as_of, is_state=True, state_at_most_months=months).counts
+        for stands in (
+            standing(condition, as_of=as_of, is_state=True, state_at_most_months=months),
+        )
+        if stands.counts and not (stands.is_uncertain and row.domain == LONG_TERM_OPIOID_DOMAIN)
     }
     return PhysicalPain(
         domains=tuple(sorted(domains - {LONG_TERM_OPIOID_DOMAIN})),

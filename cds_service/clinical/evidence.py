@@ -68,15 +68,15 @@ def is_encounter_diagnosis(condition: Condition) -> bool:
 def is_unfavourable(answer: Answer, rule: ValueRule) -> bool | None:
     """Say whether an answer meets the rule of its item; None when it cannot be told.
 
-    A number outside the instrument's range is no answer. All bounds are inclusive.
+    A number outside the instrument's range is no answer, and neither is a code of another system
+    than the item's: it is not read as "no". All bounds are inclusive.
 
     Source: clinical.md section 4, "Screening Observations".
     """
-    if answer.answers:
-        if rule.except_answers:
-            return not rule.except_answers.intersection(answer.answers)
-        if rule.answers:
-            return bool(rule.answers.intersection(answer.answers))
+    listed = rule.answers or rule.except_answers
+    systems = {code.system for code in listed}
+    if any(code.system in systems for code in answer.answers):
+        return listed.isdisjoint(answer.answers) is bool(rule.except_answers)
     number = answer.number
     if number is None or (rule.at_least is None and rule.at_most is None):
         return None
@@ -95,11 +95,16 @@ def observation_age(
     """Place an Observation in time; `recent` is within `at_most_months`, both ends included."""
     if observation.effective is None:
         return "undated"
-    if observation.effective > as_of:
+    if not has_come(observation.effective, observation.effective_from, as_of=as_of):
         return "future"
     if observation.effective < months_before(as_of, at_most_months):
         return "old"
     return "recent"
+
+
+def has_come(latest: date, earliest: date | None, *, as_of: date) -> bool:
+    """Say whether a day has come; one known to the month or year only, once it may have."""
+    return (latest if earliest is None else earliest) <= as_of
 
 
 def _denied(condition: Condition) -> str | None:

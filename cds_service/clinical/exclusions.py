@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from cds_service.clinical.calendar import age_years, months_before
 from cds_service.clinical.evidence import (
     ANSWERED,
     Standing,
+    has_come,
     is_encounter_diagnosis,
     is_unfavourable,
     observation_age,
@@ -30,6 +31,7 @@ from cds_service.clinical.record import (
 from cds_service.clinical.terminology import Coding
 
 _NEVER_HAPPENED = frozenset({"not-done", "entered-in-error", "cancelled", "revoked", "draft"})
+_GOES_ON = frozenset({"active", "in-progress", "on-hold", "arrived", "onleave"})
 _LOWER: dict[ExclusionAction, ExclusionAction] = {
     "suppress": "soften",
     "soften": "do_not_exclude",
@@ -60,7 +62,7 @@ class Exclusions:
     """What changes the advice.
 
     `suppressed_by` is a category of the table, "age" or "deceased"; None: nothing suppresses.
-    `may_name_opioid_use_disorder`: it stands on a record that no security label keeps unnamed.
+    `may_name_...`: it stands on a record that no security label keeps unnamed.
     """
 
     findings: tuple[ExclusionFinding, ...]
@@ -68,6 +70,7 @@ class Exclusions:
     has_opioid_use_disorder: bool
     may_name_opioid_use_disorder: bool
     has_safety_concern: bool
+    may_name_safety_concern: bool
     is_softened: bool
 
 
@@ -91,6 +94,7 @@ def exclusions(record: PatientRecord, knowledge: Knowledge, *, as_of: date) -> E
             f.action == "redirect" and not f.is_labelled for f in counted
         ),
         has_safety_concern=any(f.action == "safety" for f in counted),
+        may_name_safety_concern=any(f.action == "safety" and not f.is_labelled for f in counted),
         is_softened=any(f.action == "soften" for f in counted),
     )
 
@@ -182,7 +186,8 @@ def _has_enough_encounters(
         if row.category == category
         and row.needs_problem_list_or_two_encounters
         and noted is not None
-        and oldest <= noted <= as_of
+        and oldest <= noted
+        and has_come(noted, condition.recorded_from or condition.onset, as_of=as_of)
         and standing(condition, as_of=as_of, is_state=False, state_at_most_months=0).counts
     }
     return len(encounters) >= thresholds.cancer_encounters_at_least
@@ -199,7 +204,7 @@ def _observation_findings(
         for answer in observation.answers:
             row = _row(answer.answers, "Observation", knowledge)
             if row is not None:
-                yield _finding(observation.reference, row, why_not)
+                yield _observed(observation, row, why_not)
             for code in answer.codings:
                 item = knowledge.exclusions.row_for(code)
                 if item is None or item.value_rule is None or observation.effective is None:
@@ -210,11 +215,11 @@ def _observation_findings(
                     newest[code] = max(newest.get(code, date.min), observation.effective)
     for observation, item, unfavourable in rated:
         if not unfavourable:
-            yield _finding(observation.reference, item, "favourable")
+            yield _observed(observation, item, "favourable")
         elif observation.effective != newest[item.coding]:
-            yield _finding(observation.reference, item, "a newer answer exists")
+            yield _observed(observation, item, "a newer answer exists")
         else:
-            yield _finding(observation.reference, item, None)
+            yield _observed(observation, item, None)
 
 
 def _not_usable(observation: Observation, thresholds: Thresholds, as_of: date) -> str | None:
@@ -231,7 +236,8 @@ def _event_findings(
 ) -> Iterable[ExclusionFinding]:
     """Yield findings from procedures, requests, plans and encounters of the last months.
 
-    An undated event counts; one that never took place does not.
+    An undated event counts, and one that goes on, however long ago it began; one that never took
+    place does not.
     """
     oldest = months_before(as_of, knowledge.thresholds.care_event_within_months)
     for event in events:
@@ -241,9 +247,16 @@ def _event_findings(
         why_not = None
         if event.status in _NEVER_HAPPENED:
             why_not = f"status is {event.status}"
-        elif event.day is not None and event.day < oldest:
+        elif event.status not in _GOES_ON and event.day is not None and event.day < oldest:
             why_not = "too old"
         yield _finding(event.reference, row, why_not)
+
+
+def _observed(
+    observation: Observation, row: ExclusionConcept, why_not: str | None
+) -> ExclusionFinding:
+    finding = _finding(observation.reference, row, why_not)
+    return replace(finding, is_labelled=observation.is_labelled)
 
 
 def _finding(reference: str, row: ExclusionConcept, why_not: str | None) -> ExclusionFinding:

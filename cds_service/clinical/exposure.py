@@ -140,8 +140,9 @@ def current_orders(
 def crosses(run: Run | None, draft: OrderReading, thresholds: Thresholds) -> bool:
     """Say whether the draft's supply, refills included, takes the run beyond the long-term limit.
 
-    The run and the draft are one union of days; without a run the draft stands alone. A run that
-    is already beyond the limit does not cross it. Unknown supply crosses nothing.
+    The run and the draft are one union of days; without a run, or after a gap that breaks it, the
+    draft stands alone. A run that is already beyond the limit does not cross it. Unknown supply
+    crosses nothing.
 
     Source: clinical.md section 3, "Crossing".
     """
@@ -151,7 +152,9 @@ def crosses(run: Run | None, draft: OrderReading, thresholds: Thresholds) -> boo
     if run is None:
         return draft.supply.days > limit
     uncovered = (draft.start - run.last).days - 1
-    if run.span_days > limit or uncovered > thresholds.run_gap_at_most_days:
+    if uncovered > thresholds.run_gap_at_most_days:
+        return draft.supply.days > limit
+    if run.span_days > limit:
         return False
     return (draft.start - run.first).days + draft.supply.days > limit
 

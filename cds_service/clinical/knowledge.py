@@ -15,7 +15,7 @@ from cds_service.clinical.terminology import CodeTable, Coding
 
 Match = Literal["exact", "descendants"]
 Strength = Literal["core", "supporting", "context"]
-Sensitivity = Literal["none", "MH", "SDV", "VIO", "LIVARG"]
+Sensitivity = Literal["none", "MH", "SDV", "VIO", "LEGAL", "LIVARG"]
 ExclusionAction = Literal["suppress", "soften", "redirect", "safety", "do_not_exclude"]
 OpioidUse = Literal["analgesic", "oud", "analgesic-or-oud", "not-counted"]
 """Why the product is taken. `analgesic-or-oud`: MOUD when an active OUD condition is recorded,

@@ -9,7 +9,7 @@ from cds_service.clinical.drugs import RecognisedOpioid, recognised_opioid
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Order
 from cds_service.clinical.span import start_of
-from cds_service.clinical.supply import Supply, supply_of
+from cds_service.clinical.supply import Supply, supply_from, supply_of
 
 HISTORY_STATUSES = frozenset({"active", "completed", "stopped", "on-hold"})
 HISTORY_INTENTS = frozenset(
@@ -49,6 +49,31 @@ class OrderReading:
     has_successor: bool = False
 
 
+def is_given(order: Order) -> bool:
+    """Say whether an order of the record was meant to be carried out at home.
+
+    Source: clinical.md section 2, "Orders that count as history".
+    """
+    return (
+        order.status in HISTORY_STATUSES
+        and order.intent in HISTORY_INTENTS
+        and not order.is_do_not_perform
+        and not order.is_inpatient
+    )
+
+
+def is_being_ordered(draft: Order) -> bool:
+    """Say whether a draft, whatever its status, asks for a drug to be taken at home.
+
+    Source: clinical.md section 2, "Drafts".
+    """
+    return (
+        draft.status not in ("cancelled", "entered-in-error")
+        and not draft.is_do_not_perform
+        and not draft.is_inpatient
+    )
+
+
 def history_reading(
     order: Order, knowledge: Knowledge, *, as_of: date, has_opioid_use_disorder: bool
 ) -> OrderReading:
@@ -79,14 +104,15 @@ def draft_reading(
     Source: clinical.md section 2, "Drafts".
     """
     drug = None if order.drug is None else recognised_opioid(order.drug, knowledge)
+    start = max(start_of(order) or as_of, as_of)
     why_not = _not_analgesic(order, drug, has_opioid_use_disorder=has_opioid_use_disorder)
     if why_not is None and order.status in ("cancelled", "entered-in-error"):
         why_not = f"status is {order.status}"
     return OrderReading(
         order=order,
         drug=drug,
-        start=max(start_of(order) or as_of, as_of),
-        supply=supply_of(order, drug),
+        start=start,
+        supply=supply_from(start, order, drug),
         counts=why_not is None,
         why_not=why_not,
     )

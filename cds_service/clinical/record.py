@@ -39,6 +39,19 @@ class GapKind(StrEnum):
     """One element of a resource was left out; the rest of the resource was used."""
 
 
+ORDER_GAPS = frozenset(
+    {
+        GapKind.ORDER_UNREADABLE,
+        GapKind.DRUG_UNRESOLVED,
+        GapKind.START_UNKNOWN,
+        GapKind.ORDERS_INCOMPLETE,
+    }
+)
+"""The gaps that may hide an opioid order."""
+CONDITION_GAPS = frozenset({GapKind.CONDITION_UNREADABLE, GapKind.CONDITIONS_INCOMPLETE})
+"""The gaps that may hide social pain."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataGap:
     """One thing that could not be read.
@@ -77,7 +90,8 @@ class Timing:
     """How often a dose is taken: FHIR Timing.repeat and Timing.code, untouched but typed.
 
     `period_unit` is a UCUM unit of time (s min h d wk mo a). `code` is the GTS abbreviation in
-    upper case (BID, Q6H ...). `times_of_day` counts `timeOfDay`, `day_of_week` `dayOfWeek`.
+    upper case (BID, Q6H ...). `times_of_day` counts `timeOfDay` or `when`, `days_of_week` counts
+    `dayOfWeek`.
     """
 
     frequency: int | None = None
@@ -142,15 +156,17 @@ class Order:
     repeats_allowed: int | None = None
     dosages: tuple[Dosage, ...] = ()
     is_continuous_therapy: bool = False
+    is_labelled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
     """One Condition that meets a row of a code table.
 
-    `onset` is read as its earliest day, `recorded` as its latest. `has_abatement` says some
-    abatement is present; `abatement` is its (earliest) day where one is given. `encounter` names
-    the encounter it was coded at. `is_labelled`: a security label asks that it is never named.
+    `onset` is read as its earliest day, `recorded` as its latest, `recorded_from` as its earliest.
+    `has_abatement` says some abatement is present; `abatement` is its (earliest) day where one is
+    given. `encounter` names the encounter it was coded at. `is_labelled`: a security label asks
+    that it is never named.
     """
 
     reference: str
@@ -160,6 +176,7 @@ class Condition:
     categories: frozenset[str] = frozenset()
     onset: date | None = None
     recorded: date | None = None
+    recorded_from: date | None = None
     has_abatement: bool = False
     abatement: date | None = None
     encounter: str | None = None
@@ -182,7 +199,9 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observation:
-    """One Observation that meets a row of a code table; `effective` is its latest day.
+    """One Observation that meets a row of a code table.
+
+    `effective` is the latest day it may mean, `effective_from` the earliest.
 
     `is_labelled`: a security label asks that it is never named.
     """
@@ -192,13 +211,14 @@ class Observation:
     effective: date | None
     answers: tuple[Answer, ...]
     is_labelled: bool = False
+    effective_from: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CareEvent:
     """One Procedure, ServiceRequest, CarePlan or Encounter (its type, reason and diagnosis codes).
 
-    `day` is the latest day it is known for, None when undated.
+    `day` is the latest day it is known for, None when undated. `status` says whether it goes on.
     """
 
     reference: str

@@ -7,19 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cds_service.clinical.assessment import Assessment, Hook
-from cds_service.clinical.record import DataGap, GapKind
+from cds_service.clinical.record import CONDITION_GAPS, ORDER_GAPS, DataGap
 
 Indicator = Literal["info", "warning"]
-
-_ORDER_GAPS = frozenset(
-    {
-        GapKind.ORDER_UNREADABLE,
-        GapKind.DRUG_UNRESOLVED,
-        GapKind.START_UNKNOWN,
-        GapKind.ORDERS_INCOMPLETE,
-    }
-)
-_CONDITION_GAPS = frozenset({GapKind.CONDITION_UNREADABLE, GapKind.CONDITIONS_INCOMPLETE})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,10 +76,16 @@ def crosses_ninety_days(assessment: Assessment) -> bool:
 
 
 def is_in_long_term_therapy(assessment: Assessment) -> bool:
-    """Long-term therapy, certain or possible, is under way and social pain is on record."""
-    return (is_long_term(assessment) or is_possibly_long_term(assessment)) and has_social_pain(
-        assessment
+    """Long-term therapy, certain or possible, is under way and social pain is on record.
+
+    A code for long-term use alone, without an order of today, is no therapy under way.
+    """
+    is_under_way = bool(assessment.opioid_orders) or (
+        "renewal-chain" in assessment.exposure.possibly_long_term
     )
+    return (
+        is_long_term(assessment) or (is_possibly_long_term(assessment) and is_under_way)
+    ) and has_social_pain(assessment)
 
 
 def was_never_screened(assessment: Assessment) -> bool:
@@ -131,7 +127,7 @@ def might_change_if_complete(assessment: Assessment) -> bool:
 
     Either the length of therapy is clear and unread Conditions might hold social pain, or social
     pain is on record and an unread order might be the opioid, or the part of its history, that
-    is missing.
+    is missing - or both, where no drug could be resolved at all.
     """
     gaps = assessment.record.gaps
     is_treated = (
@@ -140,19 +136,21 @@ def might_change_if_complete(assessment: Assessment) -> bool:
         else bool(assessment.opioid_drafts)
     )
     is_long = is_long_term(assessment) or is_possibly_long_term(assessment)
+    hides_history, hides_draft = any(map(_hides_history, gaps)), any(map(_hides_draft, gaps))
     if not has_social_pain(assessment):
-        return is_treated and is_long and any(gap.kind in _CONDITION_GAPS for gap in gaps)
-    return (is_treated and not is_long and any(map(_hides_history, gaps))) or (
-        is_long and any(map(_hides_draft, gaps))
+        would_matter = (is_treated and is_long) or bool(assessment.crossing_drafts)
+        return would_matter and any(gap.kind in CONDITION_GAPS for gap in gaps)
+    return (is_treated and not is_long and hides_history) or (
+        hides_draft and (is_long or hides_history)
     )
 
 
 def _hides_history(gap: DataGap) -> bool:
-    return gap.kind in _ORDER_GAPS and not gap.is_draft
+    return gap.kind in ORDER_GAPS and not gap.is_draft
 
 
 def _hides_draft(gap: DataGap) -> bool:
-    return gap.kind in _ORDER_GAPS and gap.is_draft
+    return gap.kind in ORDER_GAPS and gap.is_draft
 
 
 _ORDERING: Mapping[Hook, Indicator] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
@@ -46,6 +47,18 @@ def supply_of(order: Order, drug: RecognisedOpioid | None) -> Supply:
     if per_day and order.quantity is not None and order.quantity.value:
         return _supply(order.quantity.value / per_day * (1 + refills), "quantity")
     return Supply(days=None, source="unknown")
+
+
+def supply_from(start: date, order: Order, drug: RecognisedOpioid | None) -> Supply:
+    """Return the supply of an order that goes on from `start`, later than its own start or not.
+
+    Bounds with an end do not move with the start; what is left of them is the supply.
+    """
+    supply = supply_of(order, drug)
+    if supply.source != "bounds" or order.bounds_end is None:
+        return supply
+    left = (order.bounds_end - start).days + 1
+    return Supply(days=left, source="bounds") if left > 0 else Supply(days=None, source="unknown")
 
 
 def _supply(length: Decimal | Fraction, source: SupplySource) -> Supply:

@@ -76,7 +76,8 @@ def _social_pain(source: Source) -> Iterable[SourceRow]:
         yield {
             **_concept(source, SOCIAL_PAIN, row),
             **_rule_columns(source, SOCIAL_PAIN, row, row["value_rule"]),
-            **_kept(row, "domain", "subdomain", "strength", "persistence", "sensitivity"),
+            **_kept(row, "domain", "subdomain", "strength", "persistence"),
+            "sensitivity": "LEGAL" if _is_legal(row) else row["sensitivity"],
             "basis": row["evidence_basis"],
         }
 
@@ -98,6 +99,11 @@ def _exclusions(source: Source) -> Iterable[SourceRow]:
             "persistence": "lifetime" if _is_lifelong(row) else "state",
             "basis": row["rationale"],
         }
+
+
+def _is_legal(row: SourceRow) -> bool:
+    """Say whether the row is of a legal matter, of the patient or the family: never printed."""
+    return row["subdomain"].startswith(("legal", "incarceration"))
 
 
 def _is_lifelong(row: SourceRow) -> bool:

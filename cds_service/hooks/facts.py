@@ -41,7 +41,7 @@ def _may_speak_of_taper(assessment: Assessment) -> bool:
     Source: clinical.md section 5, "Redirect" and "Safety".
     """
     excluded = assessment.exclusions
-    is_redirect = excluded.has_opioid_use_disorder and not assessment.has_moud
+    is_redirect = excluded.may_name_opioid_use_disorder and not assessment.has_moud
     return not excluded.has_safety_concern and not is_redirect
 
 
@@ -49,7 +49,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "is_long_term": is_long_term,
     "is_only_possibly_long_term": lambda a: is_possibly_long_term(a) and not is_long_term(a),
     "may_speak_of_taper": _may_speak_of_taper,
-    "has_safety_concern": lambda a: a.exclusions.has_safety_concern,
+    "has_safety_concern": lambda a: a.exclusions.may_name_safety_concern,
     "has_benzodiazepine": lambda a: a.has_benzodiazepine,
     "has_high_dose": _has_high_dose,
     "needs_naloxone_offer": lambda a: a.needs_naloxone_offer,

@@ -11,7 +11,7 @@ from cds_service.clinical.record import GapKind
 from cds_service.hooks.sheets import Sheet
 from cds_service.hooks.wording import Text, plain_text
 
-UNNAMED_SENSITIVITIES = frozenset({"SDV", "VIO"})
+UNNAMED_SENSITIVITIES = frozenset({"SDV", "VIO", "LEGAL"})
 """Such records are never named, dated or counted. Source: clinical.md section 9."""
 
 POSSIBLY_LONG_TERM = (

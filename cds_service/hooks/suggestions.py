@@ -12,8 +12,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from cds_service.clinical.assessment import Assessment
-from cds_service.clinical.calendar import months_before
-from cds_service.clinical.evidence import ANSWERED
+from cds_service.clinical.evidence import ANSWERED, observation_age
 from cds_service.clinical.terminology import Coding, coding
 from cds_service.hooks.facts import Condition
 from cds_service.hooks.protocol import HookRequest, JsonObject
@@ -23,6 +22,7 @@ ResourceType = Literal["MedicationRequest", "ServiceRequest"]
 _STILL_OPEN = frozenset(
     {"draft", "active", "on-hold", "planned", "preparation", "arrived", "triaged", "in-progress"}
 )
+_TAKEN_BACK = frozenset({"cancelled", "revoked", "entered-in-error"})
 _NAMEABLE = frozenset({"none", "LIVARG"})
 
 
@@ -122,7 +122,8 @@ def _ordered(assessment: Assessment, request: HookRequest) -> set[Coding]:
         for code in event.codings
     }
     for draft in (*request.orders, *request.other_draft_entries):
-        codings |= set(_codings(draft))
+        if draft.get("status") not in _TAKEN_BACK and draft.get("doNotPerform") is not True:
+            codings |= set(_codings(draft))
     return codings
 
 
@@ -141,13 +142,11 @@ def _codings(draft: JsonObject) -> Iterator[Coding]:
 def _answered(assessment: Assessment) -> set[Coding]:
     """Return the codings of screens answered within the time a screen is good for."""
     months = assessment.knowledge.thresholds.screening_at_most_months
-    oldest = months_before(assessment.as_of, months)
     return {
         code
         for observation in assessment.record.observations
         if observation.status in ANSWERED
-        and observation.effective is not None
-        and observation.effective >= oldest
+        and observation_age(observation, as_of=assessment.as_of, at_most_months=months) == "recent"
         for answer in observation.answers
         for code in answer.codings
     }

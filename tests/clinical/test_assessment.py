@@ -209,6 +209,109 @@ def test_a_gap_of_another_kind_in_a_draft_is_no_unread_order(knowledge: Knowledg
     assert recommend(seen) == ()
 
 
+NOT_GIVEN: list[dict[str, object]] = [
+    {"is_do_not_perform": True},
+    {"intent": "proposal"},
+    {"intent": "plan"},
+    {"is_inpatient": True},
+    {"status": "cancelled"},
+    {"status": "draft"},
+]
+NOT_ORDERED: list[dict[str, object]] = [
+    {"is_do_not_perform": True},
+    {"is_inpatient": True},
+    {"status": "cancelled"},
+    {"status": "entered-in-error"},
+]
+
+
+@pytest.mark.parametrize("changes", NOT_GIVEN)
+def test_what_was_never_given_is_no_treatment_no_naloxone_and_no_benzodiazepine(
+    knowledge: Knowledge, changes: dict[str, object]
+) -> None:
+    def once(reference: str, drug: str) -> Order:
+        given = order(reference, start=days_ago(5), days=30, drug=rxnorm(drug))
+        return replace(given, **changes)  # type: ignore[arg-type]
+
+    moud, naloxone, lorazepam = (
+        once("m", BUPRENORPHINE_NALOXONE),
+        once("n", "1725059"),
+        once("b", "197901"),
+    )
+    high = (order("d", status="draft", dosages=taken("8")),)
+    seen = look(knowledge, moud, naloxone, lorazepam, drafts=high)
+    assert (seen.has_moud, seen.has_benzodiazepine, seen.needs_naloxone_offer) == (
+        False,
+        False,
+        True,
+    )
+
+
+@pytest.mark.parametrize("changes", NOT_ORDERED)
+def test_what_is_not_being_ordered_is_no_treatment_no_naloxone_and_no_benzodiazepine(
+    knowledge: Knowledge, changes: dict[str, object]
+) -> None:
+    drafts = tuple(
+        replace(order(code, drug=rxnorm(code), status="draft"), **changes)  # type: ignore[arg-type]
+        for code in (BUPRENORPHINE_NALOXONE, "1725059", "197901")
+    )
+    high = order("d", status="draft", dosages=taken("8"))
+    seen = look(knowledge, drafts=(*drafts, high))
+    assert (seen.has_moud, seen.has_benzodiazepine, seen.needs_naloxone_offer) == (
+        False,
+        False,
+        True,
+    )
+
+
+@pytest.mark.parametrize(("ended", "has_moud"), [(30, True), (31, False)])
+def test_treatment_with_a_known_supply_goes_on_for_the_gap_of_a_run(
+    knowledge: Knowledge, ended: int, has_moud: bool
+) -> None:
+    # 7 days that ended so many days ago: they began ended + 6 days ago
+    moud = order(start=days_ago(ended + 6), days=7, drug=rxnorm(BUPRENORPHINE_NALOXONE))
+    assert look(knowledge, moud).has_moud is has_moud
+
+
+ORDER_GAP = DataGap(kind=GapKind.DRUG_UNRESOLVED, where="o", reason="unresolved")
+
+
+def test_a_dose_beside_an_order_that_could_not_be_read_is_a_lower_bound(
+    knowledge: Knowledge,
+) -> None:
+    drafts = (order("d", status="draft", dosages=taken("1")),)
+    assert look(knowledge, drafts=drafts).dose.is_complete
+    seen = look(knowledge, drafts=drafts, gaps=(ORDER_GAP,))
+    assert (seen.dose.mme_per_day, seen.dose.is_complete) == (Decimal("7.5"), False)
+
+
+def test_what_a_label_hides_counts_and_is_not_named(knowledge: Knowledge) -> None:
+    hidden = replace(
+        order("m", start=days_ago(5), days=30, drug=rxnorm("892582")), is_labelled=True
+    )
+    lorazepam = replace(
+        order("b", start=days_ago(5), days=30, drug=rxnorm("197901")), is_labelled=True
+    )
+    pain = icd("M54.50", is_labelled=True)
+    seen = look(knowledge, *fills(count=1, days=30), hidden, lorazepam, conditions=(pain,))
+    assert seen.opioid_ingredients == ("oxycodone",)
+    assert len(seen.opioid_orders) == 2
+    assert not seen.has_benzodiazepine
+    assert seen.physical_pain.domains == ()
+
+
+def test_a_labelled_safety_concern_counts_and_is_not_named(knowledge: Knowledge) -> None:
+    excluded = look(knowledge, conditions=(icd("R45.851", is_labelled=True),)).exclusions
+    assert (excluded.has_safety_concern, excluded.may_name_safety_concern) == (True, False)
+    excluded = look(knowledge, conditions=(icd("R45.851"),)).exclusions
+    assert (excluded.has_safety_concern, excluded.may_name_safety_concern) == (True, True)
+
+
+def test_an_uncertain_code_for_long_term_use_is_no_sign(knowledge: Knowledge) -> None:
+    unsure = icd("Z79.891", verification_status="unconfirmed")
+    assert look(knowledge, conditions=(unsure,)).exposure.possibly_long_term == ()
+
+
 def test_the_opioids_of_today_know_their_product(knowledge: Knowledge) -> None:
     seen = look(knowledge, drafts=(order(status="draft"),))
     (draft,) = seen.opioid_orders

@@ -430,6 +430,35 @@ def test_of_two_answers_on_one_day_the_unfavourable_one_is_taken(knowledge: Know
     assert answers(knowledge, *reversed(both)).status == "possible"
 
 
+@pytest.mark.parametrize("day", [date(2026, 11, 22), date(2026, 11, 30), date(2026, 12, 31)])
+def test_an_answer_dated_to_the_current_month_or_year_has_been_given(
+    knowledge: Knowledge, day: date
+) -> None:
+    from dataclasses import replace
+
+    this_month = replace(screen(PHQ9, number=18), effective=day, effective_from=date(2026, 11, 1))
+    assert answers(knowledge, this_month).status == "possible"
+    to_come = replace(this_month, effective_from=date(2026, 11, 23), effective=date(2026, 11, 30))
+    assert answers(knowledge, to_come).status == "not documented"
+
+
+def test_an_answer_in_codes_of_another_system_is_unreadable_and_not_a_no(
+    knowledge: Knowledge,
+) -> None:
+    def hark(system: str, code: str, days: int) -> Observation:
+        return Observation(
+            reference=f"Observation/{days}",
+            status="final",
+            effective=days_ago(days),
+            answers=(Answer(codings=(Coding(LOINC, "76503-2"),), answers=(Coding(system, code),)),),
+        )
+
+    newer = hark(SNOMED_CT, "373066001", 5)
+    assert only(answers(knowledge, newer)).why_not == "unreadable"
+    assert answers(knowledge, newer, hark(LOINC, "LA33-6", 50)).status == "documented"
+    assert answers(knowledge, hark(LOINC, "LA32-8", 5)).evidence[0].why_not == "favourable"
+
+
 def test_an_unreadable_newer_answer_does_not_hide_an_older_one(knowledge: Knowledge) -> None:
     seen = answers(knowledge, screen(PHQ9, number=18, days=90), screen(PHQ9, number=99, days=10))
     assert seen.status == "possible"

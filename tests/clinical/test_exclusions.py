@@ -326,6 +326,42 @@ def test_hospice_care_is_looked_for_within_twelve_months(
     assert seen.suppressed_by == suppressed_by
 
 
+@pytest.mark.parametrize(
+    ("resource_type", "status"),
+    [
+        ("Procedure", "in-progress"),
+        ("ServiceRequest", "active"),
+        ("CarePlan", "active"),
+        ("CarePlan", "on-hold"),
+    ],
+)
+def test_hospice_care_that_goes_on_suppresses_however_long_ago_it_began(
+    knowledge: Knowledge, resource_type: str, status: str
+) -> None:
+    going_on = event(resource_type, HOSPICE, days=800, status=status)
+    seen = exclude(knowledge, care_events=(going_on,))
+    assert seen.suppressed_by == "palliative_hospice_eol"
+
+
+@pytest.mark.parametrize(
+    ("earliest", "suppressed_by"),
+    [(date(2026, 11, 1), "active_cancer"), (date(2026, 11, 23), None)],
+)
+def test_an_encounter_dated_to_the_current_month_has_taken_place(
+    knowledge: Knowledge, earliest: date, suppressed_by: str | None
+) -> None:
+    this_month = icd(
+        PROSTATE_CANCER,
+        "a",
+        categories=ENCOUNTER,
+        encounter="Encounter/1",
+        recorded=date(2026, 11, 30),
+        recorded_from=earliest,
+    )
+    before = icd(PROSTATE_CANCER, "b", categories=ENCOUNTER, encounter="Encounter/2")
+    assert exclude(knowledge, this_month, before).suppressed_by == suppressed_by
+
+
 @pytest.mark.parametrize("status", ["not-done", "entered-in-error", "cancelled", "revoked"])
 def test_what_never_took_place_does_not_suppress(knowledge: Knowledge, status: str) -> None:
     seen = exclude(knowledge, care_events=(event("Procedure", HOSPICE, status=status),))

@@ -541,6 +541,33 @@ def test_a_draft_of_unknown_supply_crosses_nothing(knowledge: Knowledge) -> None
     assert not crosses(run, draft(knowledge), knowledge.thresholds)
 
 
+@pytest.mark.parametrize(("ends_in", "is_crossing"), [(30, False), (31, True)])
+def test_bounds_that_began_earlier_end_where_they_say(
+    knowledge: Knowledge, ends_in: int, is_crossing: bool
+) -> None:
+    # The run has 60 days up to today; bounds from its first day to 30 days ahead make 90 in all.
+    run = expose(fills(count=2, days=30), knowledge).current_run
+    bounded = draft(knowledge, bounds_start=days_ago(59), bounds_end=days_ago(-ends_in))
+    assert bounded.supply.days == ends_in + 1
+    assert crosses(run, bounded, knowledge.thresholds) is is_crossing
+
+
+def test_bounds_that_are_over_are_no_supply(knowledge: Knowledge) -> None:
+    over = draft(knowledge, bounds_start=days_ago(59), bounds_end=days_ago(1))
+    assert over.supply.days is None
+    last_day = draft(knowledge, bounds_start=days_ago(59), bounds_end=TODAY)
+    assert last_day.supply.days == 1
+
+
+@pytest.mark.parametrize(("days", "is_crossing"), [(90, False), (91, True)])
+def test_a_draft_after_a_gap_that_breaks_the_run_stands_alone(
+    knowledge: Knowledge, days: int, is_crossing: bool
+) -> None:
+    run = expose(fills(count=1, days=60), knowledge).current_run
+    later = draft(knowledge, days=days, start=days_ago(-32))
+    assert crosses(run, later, knowledge.thresholds) is is_crossing
+
+
 @pytest.mark.parametrize(("ahead", "is_crossing"), [(30, True), (31, True), (32, False)])
 def test_a_draft_that_starts_later_belongs_to_the_run_over_a_short_gap_only(
     knowledge: Knowledge, ahead: int, is_crossing: bool

@@ -235,6 +235,24 @@ def test_no_screen_is_asked_for_when_unread_done_or_not_long_term(
     assert said(knowledge, "patient-view", **more) == ()  # type: ignore[arg-type]
 
 
+def test_a_code_for_long_term_use_without_any_order_of_today_is_no_therapy_under_way(
+    knowledge: Knowledge,
+) -> None:
+    moud = order("m", start=days_ago(5), days=30, drug=rxnorm(BUPRENORPHINE_NALOXONE))
+    coded = icd("Z79.891")
+    assert said(knowledge, "patient-view", GRIEF, coded, orders=()) == ()
+    assert said(knowledge, "patient-view", GRIEF, OUD, coded, orders=(moud,)) == ()
+
+
+def test_a_chain_of_renewals_is_therapy_under_way(knowledge: Knowledge) -> None:
+    chain = tuple(
+        order(f"c{ago}", start=days_ago(ago), status="active" if ago == 380 else "completed")
+        for ago in (380, 600, 800)
+    )
+    ((rule_id, _),) = said(knowledge, "patient-view", GRIEF, orders=chain)
+    assert rule_id == "long-term-therapy-review"
+
+
 # -- redirect --------------------------------------------------------------------------------
 
 
@@ -396,6 +414,26 @@ def test_a_draft_whose_drug_is_unknown_is_spoken_of_when_it_may_renew_long_term_
     assert said(knowledge, "order-sign", GRIEF, drafts=(unresolved,), gaps=seen) == INCOMPLETE
     assert said(knowledge, "order-sign", drafts=(unresolved,), gaps=seen) == ()
     assert said(knowledge, "order-sign", GRIEF, drafts=(unresolved,), gaps=seen, orders=SHORT) == ()
+
+
+def test_where_no_drug_at_all_could_be_resolved_the_record_is_said_to_be_incomplete(
+    knowledge: Knowledge,
+) -> None:
+    unresolved = (replace(DRAFT, drug=None),)
+    both = (*gap(GapKind.DRUG_UNRESOLVED), *gap(GapKind.DRUG_UNRESOLVED, is_draft=True))
+    assert said(knowledge, "order-sign", GRIEF, orders=(), drafts=unresolved, gaps=both) == (
+        INCOMPLETE
+    )
+    assert said(knowledge, "order-sign", orders=(), drafts=unresolved, gaps=both) == ()
+
+
+@pytest.mark.parametrize("orders", [(), fills(count=1, days=60)])
+def test_unread_conditions_are_spoken_of_when_the_order_crosses_ninety_days(
+    knowledge: Knowledge, orders: tuple[Order, ...]
+) -> None:
+    long = (order("MedicationRequest/draft", status="draft", days=120),)
+    unread = gap(GapKind.CONDITION_UNREADABLE)
+    assert said(knowledge, "order-sign", orders=orders, drafts=long, gaps=unread) == INCOMPLETE
 
 
 def test_an_incomplete_record_never_stands_beside_another_card(knowledge: Knowledge) -> None:

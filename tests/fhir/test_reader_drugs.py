@@ -317,7 +317,6 @@ class TestUnresolved:
             ({"status": "cancelled"}, "was never given"),
             ({"status": "entered-in-error"}, "never was"),
             ({"status": "draft"}, "was never signed"),
-            ({"status": "unknown"}, "would not count"),
             ({"intent": "proposal"}, "orders nothing"),
             ({"doNotPerform": True}, "forbids"),
         ],

@@ -356,6 +356,7 @@ def condition_of(model: ConditionModel) -> Condition:
         categories=frozenset(codes_of(model.category)),
         onset=earliest(model.onsetDateTime) or start_of(model.onsetPeriod),
         recorded=latest(model.recordedDate),
+        recorded_from=earliest(model.recordedDate),
         has_abatement=any(name.startswith("abatement") for name in model.model_fields_set),
         abatement=earliest(model.abatementDateTime) or start_of(model.abatementPeriod),
         encounter=model.encounter and model.encounter.reference,

@@ -90,11 +90,14 @@ class TestModifiers:
             "entered-in-error",
             "stopped",
             "draft",
-            "unknown",
         ],
     )
     def test_every_status_is_read(self, knowledge: Knowledge, status: str) -> None:
         assert only_order(read(knowledge, order(status=status))).status == status
+
+    def test_an_order_of_unknown_status_is_a_gap(self, knowledge: Knowledge) -> None:
+        (gap,) = read(knowledge, order(status="unknown")).gaps
+        assert (gap.kind, gap.element) == (GapKind.ORDER_UNREADABLE, "status")
 
     @pytest.mark.parametrize(
         "intent",
@@ -216,12 +219,17 @@ class TestStart:
     def test_an_order_that_would_not_count_needs_no_date(self, knowledge: Knowledge) -> None:
         assert read(knowledge, order(authoredOn=None, status="cancelled")).gaps == ()
 
-    def test_a_benzodiazepine_without_a_date_is_no_gap(self, knowledge: Knowledge) -> None:
+    def test_a_benzodiazepine_without_a_date_is_said_to_have_none(
+        self, knowledge: Knowledge
+    ) -> None:
         record = read(
             knowledge,
             order(authoredOn=None, medicationCodeableConcept={"text": "diazepam 5 mg tablet"}),
         )
-        assert (len(record.orders), record.gaps) == (1, ())
+        assert len(record.orders) == 1
+        assert [(gap.kind, gap.element) for gap in record.gaps] == [
+            (GapKind.ELEMENT_UNREADABLE, "authoredOn")
+        ]
 
     def test_an_unreadable_date_is_left_out_and_said(self, knowledge: Knowledge) -> None:
         record = read(knowledge, order(authoredOn="01/02/2026"))

@@ -68,14 +68,17 @@ def read_condition(source: Source, surroundings: Surroundings) -> Reading[Condit
         if verification_status == "entered-in-error":
             return NOTHING
         return Reading(None, (_uncoded(source),))
+    onset = _onset(element, surroundings)
+    recorded = _recorded(element, surroundings)
     condition = Condition(
         reference=source.reference,
         codings=codings,
         clinical_status=clinical_status,
         verification_status=verification_status,
         categories=concepts.codes(element.value.get("category")),
-        onset=_onset(element, surroundings),
-        recorded=_recorded(element, surroundings),
+        onset=onset,
+        recorded=None if recorded is None else recorded.latest,
+        recorded_from=None if recorded is None else recorded.earliest,
         has_abatement=_has_abatement(element),
         abatement=_abatement(element, surroundings),
         encounter=_encounter(element),
@@ -150,14 +153,13 @@ def _onset(element: Element, surroundings: Surroundings) -> date | None:
     return None if onset is None else onset.earliest
 
 
-def _recorded(element: Element, surroundings: Surroundings) -> date | None:
-    """Return the latest day the Condition was recorded or, failing that, asserted."""
-    recorded = (
+def _recorded(element: Element, surroundings: Surroundings) -> Days | None:
+    """Return the days the Condition may have been recorded or, failing that, asserted on."""
+    return (
         element.days("recordedDate", surroundings.time_zone)
         or element.days("assertedDate", surroundings.time_zone)
         or _asserted(element, surroundings)
     )
-    return None if recorded is None else recorded.latest
 
 
 def _asserted(element: Element, surroundings: Surroundings) -> Days | None:

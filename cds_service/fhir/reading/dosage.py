@@ -53,7 +53,10 @@ def _timing(timing: Element) -> Timing:
         period_max=repeat.positive_number("periodMax", most=_LONGEST_PERIOD),
         period_unit=repeat.code("periodUnit", _UNITS_OF_TIME),
         code=_timing_code(timing.value.get("code")),
-        times_of_day=_count(repeat, "timeOfDay", most=_MOST_TIMES_OF_DAY),
+        times_of_day=max(
+            _count(repeat, "timeOfDay", most=_MOST_TIMES_OF_DAY),
+            _count(repeat, "when", most=_MOST_TIMES_OF_DAY),
+        ),
         days_of_week=_count(repeat, "dayOfWeek", most=_DAYS_IN_WEEK),
     )
 

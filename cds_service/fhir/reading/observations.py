@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 
 from cds_service.clinical.record import Answer, GapKind, Observation
 from cds_service.clinical.terminology import Coding
 from cds_service.fhir.reading import values
+from cds_service.fhir.reading.dates import Days
 from cds_service.fhir.reading.element import Element
 from cds_service.fhir.reading.labels import is_labelled
 from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
@@ -44,10 +44,12 @@ def read_observation(source: Source, surroundings: Surroundings) -> Reading[Obse
         element.note("status")
     if element.lost:
         return source.unreadable(GapKind.OPTIONAL_UNREADABLE, element)
+    effective = _effective(element, surroundings)
     observation = Observation(
         reference=source.reference,
         status=status,
-        effective=_effective(element, surroundings),
+        effective=None if effective is None else effective.latest,
+        effective_from=None if effective is None else effective.earliest,
         answers=tuple(_answers(element, surroundings)),
         is_labelled=is_labelled(source.resource),
     )
@@ -61,18 +63,17 @@ def _all_codings(source: Source, surroundings: Surroundings) -> Iterator[Coding]
             yield from surroundings.concepts.codings(part["valueCodeableConcept"])
 
 
-def _effective(element: Element, surroundings: Surroundings) -> date | None:
-    """Return the latest day the answers are true for; failing that, the day they were issued."""
+def _effective(element: Element, surroundings: Surroundings) -> Days | None:
+    """Return the days the answers may be of; failing that, those they were issued on."""
     time_zone = surroundings.time_zone
     period = element.child("effectivePeriod")
-    effective = (
+    return (
         element.days("effectiveDateTime", time_zone)
         or element.days("effectiveInstant", time_zone)
         or period.days("end", time_zone)
         or period.days("start", time_zone)
         or element.days("issued", time_zone)
     )
-    return None if effective is None else effective.latest
 
 
 def _answers(element: Element, surroundings: Surroundings) -> Iterator[Answer]:

@@ -12,6 +12,7 @@ from cds_service.fhir.reading.concepts import Concepts
 from cds_service.fhir.reading.dispensing import Dispensing, read_dispensing
 from cds_service.fhir.reading.element import Element
 from cds_service.fhir.reading.instructions import Instructions, read_instructions
+from cds_service.fhir.reading.labels import is_labelled
 from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
 
 STATUSES = frozenset(
@@ -86,7 +87,7 @@ def read_order(source: Source, surroundings: Surroundings) -> Reading[Order]:
 def _modifiers(element: Element, *, is_draft: bool) -> _Modifiers:
     element.refuse_modifier_extension()
     status = element.code("status", STATUSES)
-    if status is None and not is_draft:
+    if status in (None, "unknown") and not is_draft and not element.lost:
         element.note("status")
     return _Modifiers(
         status=status,
@@ -140,6 +141,7 @@ def _order(
         repeats_allowed=dispensing.repeats_allowed,
         dosages=instructions.dosages,
         is_continuous_therapy=_is_continuous(element, surroundings.concepts),
+        is_labelled=is_labelled(element.value),
     )
 
 
@@ -172,10 +174,12 @@ def _is_continuous(element: Element, concepts: Concepts) -> bool:
 
 
 def _missing(order: Order, source: Source, surroundings: Surroundings) -> tuple[DataGap, ...]:
-    """Return the gap of an order without a known drug, or of an opioid order without a start."""
+    """Return the gap of an order without a known drug, or without a start where that matters."""
     if order.drug is None:
         return (source.gap(GapKind.DRUG_UNRESOLVED, NO_DRUG),)
     is_dated = source.is_draft or order.bounds_start or order.authored_on or order.validity_start
-    if is_dated or recognised_opioid(order.drug, surroundings.knowledge) is None:
+    if is_dated:
         return ()
-    return (source.gap(GapKind.START_UNKNOWN, NO_START),)
+    if recognised_opioid(order.drug, surroundings.knowledge) is not None:
+        return (source.gap(GapKind.START_UNKNOWN, NO_START),)
+    return (source.gap(GapKind.ELEMENT_UNREADABLE, NO_START, element="authoredOn"),)
