@@ -165,8 +165,8 @@ def _unknowns(assessment: Assessment, phrases: Phrases) -> Iterator[str]:
         yield phrases.renewal_assumed
     record = assessment.record
     kinds = Counter(gap.kind for gap in record.gaps)
-    for kind in GapKind:
-        if kinds[kind]:
+    for kind in GapKind if kinds else ():
+        if kind in kinds:
             yield phrases.gaps[kind].of(kinds[kind])
     unread = [
         name

@@ -54,7 +54,8 @@ def offers_for(
     """Return those of the `wanted` offers that this patient lacks, stand-ins put in place."""
     at_hand = _ordered(assessment, request) | _answered(assessment)
     screens_are_known = "Observation" in assessment.record.lists_read
-    offers = (_matched(offer, assessment) for offer in wanted)
+    nameable = _nameable_domains(assessment)
+    offers = (_matched(offer, nameable) for offer in wanted)
     return tuple(
         offer
         for offer in offers
@@ -99,18 +100,23 @@ def draft_resource(
     return draft
 
 
-def _matched(offer: Offer, assessment: Assessment) -> Offer:
-    """Return the stand-in whose domains hold all evidence, or the offer itself.
+def _nameable_domains(assessment: Assessment) -> frozenset[str]:
+    """Return the domains of all evidence; none when one piece of it may not be named in an order.
 
-    One piece of evidence that an order form may not name, and the general offer stays: it must not
-    be told by its wording what is on file.
+    Then only the general offers stay: it must not be told by their wording what is on file.
     """
     evidence = [item for item in assessment.social_pain.evidence if item.counts]
     evidence = [item for item in evidence if item.strength != "context"]
-    if evidence and all(item.sensitivity in _NAMEABLE for item in evidence):
-        domains = {item.domain for item in evidence}
-        return next((one for one in offer.stand_ins if domains <= one.domains), offer)
-    return offer
+    if any(item.sensitivity not in _NAMEABLE for item in evidence):
+        return frozenset()
+    return frozenset(item.domain for item in evidence)
+
+
+def _matched(offer: Offer, domains: frozenset[str]) -> Offer:
+    """Return the stand-in whose domains hold all of these, if any; or the offer itself."""
+    if not domains or not offer.stand_ins:
+        return offer
+    return next((one for one in offer.stand_ins if domains <= one.domains), offer)
 
 
 def _ordered(assessment: Assessment, request: HookRequest) -> set[Coding]:
@@ -122,9 +128,16 @@ def _ordered(assessment: Assessment, request: HookRequest) -> set[Coding]:
         for code in event.codings
     }
     for draft in (*request.orders, *request.other_draft_entries):
-        if draft.get("status") not in _TAKEN_BACK and draft.get("doNotPerform") is not True:
+        if not _is_taken_back(draft):
             codings |= set(_codings(draft))
     return codings
+
+
+def _is_taken_back(draft: JsonObject) -> bool:
+    """Say whether a draft orders nothing any more, whatever else is wrong with it."""
+    status = draft.get("status")
+    is_over = isinstance(status, str) and status in _TAKEN_BACK
+    return is_over or draft.get("doNotPerform") is True
 
 
 def _codings(draft: JsonObject) -> Iterator[Coding]:

@@ -1,18 +1,18 @@
-"""Texts with holes: compiled once, sandboxed, strict, and unable to hold logic or structure.
+"""Texts with holes: parsed once, strict, and unable to hold logic or structure.
 
-A text may hold `{{ name }}` and nothing else of Jinja: no condition, no filter, no call. What is
-filled in is escaped where the text is Markdown, so that no value can change the card's structure.
+A text may hold `{{ name }}` and nothing else of Jinja: no condition, no filter, no call; so Jinja
+only parses it, and nothing is ever run. What is filled in is escaped where the text is Markdown,
+so that no value can change the card's structure.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import jinja2
 from jinja2 import nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 Value = str | int
 
@@ -34,66 +34,57 @@ def escaped_markdown(value: Value) -> str:
     return _SPECIAL.sub(r"\\\1", text).translate(_HTML)
 
 
-def _environment(finalize: Callable[[Value], str] | None) -> ImmutableSandboxedEnvironment:
-    """Return an environment without a single function or global value."""
-    environment = ImmutableSandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, autoescape=False, finalize=finalize
-    )
-    environment.globals.clear()
-    return environment
-
-
-_PLAIN = _environment(None)
-_MARKDOWN = _environment(escaped_markdown)
+_JINJA = jinja2.Environment(autoescape=False)  # noqa: S701 - it parses and never renders
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One text and the names of the values it needs."""
+    """One text and the names of the values it needs.
+
+    Each of `_parts` is words, or no words and the name of a value; a text without values is one.
+    """
 
     source: str
     names: frozenset[str]
-    _template: jinja2.Template
+    _parts: tuple[tuple[str, str | None], ...]
+    _shown: Callable[[Value], str]
 
     def filled(self, values: Mapping[str, Value]) -> str:
-        """Return the text with its values, all of which must be there."""
-        return self._template.render(values) if self.names else self.source
+        """Return the text with its values, all of which must be there (KeyError)."""
+        shown = self._shown
+        parts = [words if name is None else shown(values[name]) for words, name in self._parts]
+        return "".join(parts)
 
 
 def plain_text(source: str) -> Text:
-    """Compile a text for a place where nothing is markup: summaries, labels, phrases.
+    """Parse a text for a place where nothing is markup: summaries, labels, phrases.
 
     Raises ValueError when the text holds anything but plain names.
     """
-    return _text(source, _PLAIN)
+    return _text(source, str)
 
 
 def markdown_text(source: str) -> Text:
-    """Compile a text of a card's detail. Raises ValueError as `plain_text` does."""
-    return _text(source, _MARKDOWN)
+    """Parse a text of a card's detail. Raises ValueError as `plain_text` does."""
+    return _text(source, escaped_markdown)
 
 
-def _text(source: str, environment: ImmutableSandboxedEnvironment) -> Text:
+def _text(source: str, shown: Callable[[Value], str]) -> Text:
     try:
-        parsed = environment.parse(source)
-        names = {_name(part) for part in _parts(parsed)} - {None}
-        template = environment.from_string(source)
+        parsed = _JINJA.parse(source)
     except jinja2.TemplateSyntaxError as error:
         raise ValueError(f"is no valid text: {error.message}") from None
-    return Text(source, frozenset(name for name in names if name), template)
+    parts = tuple(_parts(parsed))
+    return Text(source, frozenset(name for _, name in parts if name is not None), parts, shown)
 
 
-def _parts(parsed: nodes.Template) -> list[nodes.Node]:
-    parts: list[nodes.Node] = []
+def _parts(parsed: nodes.Template) -> Iterator[tuple[str, str | None]]:
+    """Yield words or the name of a value; raise ValueError for anything else."""
     for node in parsed.body:
-        parts += node.nodes if isinstance(node, nodes.Output) else [node]
-    return parts
-
-
-def _name(part: nodes.Node) -> str | None:
-    """Return the name of a value, None for words; raise ValueError for anything else."""
-    if isinstance(part, nodes.TemplateData):
-        return None
-    if isinstance(part, nodes.Name):
-        return part.name
-    raise ValueError("may hold words and {{ name }} only: no condition, filter or call")
+        for part in node.nodes if isinstance(node, nodes.Output) else [node]:
+            if isinstance(part, nodes.TemplateData):
+                yield part.data, None
+            elif isinstance(part, nodes.Name):
+                yield "", part.name
+            else:
+                raise ValueError("may hold words and {{ name }} only: no condition, filter or call")
