@@ -5,6 +5,8 @@ from __future__ import annotations
 import calendar
 from datetime import date
 
+_EVERY_MONTH_HAS_DAYS = 28
+
 
 def months_before(day: date, months: int) -> date:
     """Return the same day of the month `months` earlier, or that month's last day.
@@ -15,6 +17,8 @@ def months_before(day: date, months: int) -> date:
     datetime.date(2026, 2, 28)
     """
     year, month0 = divmod(day.year * 12 + day.month - 1 - months, 12)
+    if day.day <= _EVERY_MONTH_HAS_DAYS:
+        return date(year, month0 + 1, day.day)
     return date(year, month0 + 1, min(day.day, calendar.monthrange(year, month0 + 1)[1]))
 
 

@@ -29,6 +29,7 @@ _MEASURED_AS: Mapping[str, Kind] = {
 """By unit of strength: the kind of amount that the strength turns into dispensed units."""
 
 _MCG_PER_MG = 1_000
+_DIVISION = Context(prec=28)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +76,7 @@ def agree(shares: Iterable[Share]) -> bool:
 
 def as_decimal(number: Fraction) -> Decimal:
     """Return the number to 28 significant digits; exact wherever it ends before."""
-    return Context(prec=28).divide(Decimal(number.numerator), Decimal(number.denominator))
+    return _DIVISION.divide(Decimal(number.numerator), Decimal(number.denominator))
 
 
 def as_text(number: Fraction, *, decimals: int = 4) -> str:
@@ -84,6 +85,8 @@ def as_text(number: Fraction, *, decimals: int = 4) -> str:
     >>> as_text(Fraction(24, 7)), as_text(Fraction(60))
     ('3.4286', '60')
     """
+    if number.denominator == 1:
+        return str(number.numerator)
     return f"{as_decimal(number):.{decimals}f}".rstrip("0").rstrip(".")
 
 

@@ -113,11 +113,12 @@ def _combined(
 
 
 def _sum(shares: Sequence[Share]) -> Share:
-    text = " + ".join(share.text for share in shares)
+    if len(shares) == 1:
+        return shares[0]
     return Share(
         units=sum((share.units for share in shares), Fraction(0)),
         kind=next((share.kind for share in shares if share.kind != "piece"), "piece"),
-        text=text if len(shares) == 1 else f"({text})",
+        text=f"({' + '.join(share.text for share in shares)})",
     )
 
 

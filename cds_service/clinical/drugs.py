@@ -116,8 +116,9 @@ def is_naloxone(drug: Drug, knowledge: Knowledge) -> bool:
 
     A combination with an opioid is not rescue naloxone.
     """
-    return recognised_opioid(drug, knowledge) is None and _is_one_of(
-        drug, knowledge.naloxone, knowledge.naloxone_names
+    return (
+        _is_one_of(drug, knowledge.naloxone, knowledge.naloxone_names)
+        and recognised_opioid(drug, knowledge) is None
     )
 
 
@@ -134,11 +135,13 @@ def _from_products(products: tuple[OpioidProduct, ...]) -> RecognisedOpioid:
     """Take the counted products, if any; where they disagree on the use, leave it open."""
     counted = tuple(product for product in products if product.use != "not-counted") or products
     first = counted[0]
-    agree = len({_dose_basis(product) for product in counted}) == 1
+    is_one = len(counted) == 1
+    agree = is_one or len({_dose_basis(product) for product in counted}) == 1
+    one_use = is_one or len({product.use for product in counted}) == 1
     return RecognisedOpioid(
         by="product",
         ingredient=first.ingredient,
-        use=first.use if len({product.use for product in counted}) == 1 else "analgesic-or-oud",
+        use=first.use if one_use else "analgesic-or-oud",
         not_counted_reason=first.not_counted_reason,
         product=first if agree else None,
     )
@@ -173,22 +176,24 @@ def _by_name(drug: Drug, names: NameVocabulary) -> RecognisedOpioid | None:
     for text in drug.words:
         words = _words(text)
         for position, word in enumerate(words):
-            found = names.words.get(word) or _phrase_at(words, position, names)
+            found = names.words.get(word)
+            if found is None and word in names.phrases:
+                found = _phrase_at(words, position, names)
             if found is not None:
                 return settled_by_words(_from_name(found, by="name"), drug, names)
     return None
 
 
 def _phrase_at(words: list[str], position: int, names: NameVocabulary) -> OpioidName | None:
-    for phrase, name in names.phrases.get(words[position], ()):
+    for phrase, name in names.phrases[words[position]]:
         if tuple(words[position : position + len(phrase)]) == phrase:
             return name
     return None
 
 
 def _is_one_of(drug: Drug, codes: frozenset[str], names: frozenset[str]) -> bool:
-    return any(system == RXNORM and code in codes for system, code in drug.codings) or any(
-        word in names for text in drug.words for word in _words(text)
+    return any(code in codes for system, code in drug.codings if system == RXNORM) or not (
+        names.isdisjoint(word for text in drug.words for word in _words(text))
     )
 
 

@@ -185,11 +185,12 @@ def _conversion(opioid: OpioidOrder, knowledge: Knowledge) -> _Conversion | Shor
         strength = Fraction(product.strength)
     if isinstance(share, Shortfall):
         return share
-    mme = share.units * strength * Fraction(row.factor)
+    factor = Fraction(row.factor)
+    mme = share.units * strength * factor
     if not LEAST_MME_PER_DAY <= mme <= MOST_MME_PER_DAY:
         return Shortfall.OUT_OF_BOUNDS
-    factor, total = as_text(Fraction(row.factor)), as_text(mme, decimals=2)
-    return _Conversion(mme_per_day=mme, formula=f"{share.text} x {factor} = {total}")
+    total = as_text(mme, decimals=2)
+    return _Conversion(mme_per_day=mme, formula=f"{share.text} x {as_text(factor)} = {total}")
 
 
 def _factor(product: OpioidProduct, knowledge: Knowledge) -> MmeFactor | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -78,6 +78,13 @@ class CodeTable(Generic[Row]):
 
     exact: Mapping[Coding, Row]
     descendants: Mapping[Coding, Row]
+    _categories: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note which ICD-10-CM categories have a row by ancestor at all."""
+        ancestors = (code for system, code in self.descendants if system == ICD_10_CM)
+        categories = frozenset(code[:_ICD_10_CM_CATEGORY_LENGTH] for code in ancestors)
+        object.__setattr__(self, "_categories", categories)
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> CodeTable[Row]:
@@ -96,6 +103,8 @@ class CodeTable(Generic[Row]):
         row = self.exact.get(code)
         if row is not None or code.system != ICD_10_CM:
             return row if row is not None else self.descendants.get(code)
+        if code.code[:_ICD_10_CM_CATEGORY_LENGTH] not in self._categories:
+            return None
         longest = min(len(code.code), _ICD_10_CM_LONGEST)
         for length in range(longest, _ICD_10_CM_CATEGORY_LENGTH - 1, -1):
             row = self.descendants.get(Coding(ICD_10_CM, code.code[:length]))

@@ -63,7 +63,7 @@ def _from_repeat(timing: Timing) -> Fraction | Shortfall | None:
     if length is None:
         return None
     times = frequency / length
-    return times * _share_of_week(timing) if length <= 1 else times
+    return _over_week(times, timing) if length <= 1 else times
 
 
 def _from_code(code: str | None) -> Fraction | Shortfall | None:
@@ -82,9 +82,11 @@ def _from_code(code: str | None) -> Fraction | Shortfall | None:
 def _from_times_of_day(timing: Timing) -> Fraction | None:
     if not timing.times_of_day:
         return None
-    return timing.times_of_day * _share_of_week(timing)
+    return _over_week(Fraction(timing.times_of_day), timing)
 
 
-def _share_of_week(timing: Timing) -> Fraction:
-    """Return the part of the week that the named days are; the whole of it when none is named."""
-    return Fraction(min(timing.days_of_week or _DAYS_PER_WEEK, _DAYS_PER_WEEK), _DAYS_PER_WEEK)
+def _over_week(times: Fraction, timing: Timing) -> Fraction:
+    """Spread over the whole week what is taken on certain days of it only, if any are named."""
+    if not timing.days_of_week:
+        return times
+    return times * Fraction(min(timing.days_of_week, _DAYS_PER_WEEK), _DAYS_PER_WEEK)

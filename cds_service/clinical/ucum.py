@@ -113,10 +113,12 @@ def length_days(span: Quantity) -> Fraction | None:
     >>> length_days(Quantity(value=Decimal(72), unit="h"))
     Fraction(3, 1)
     """
-    number, unit = exact(span.value), _looked_up(span.unit, DAYS_PER_UNIT)
-    if number is None or unit is None or number * unit > MOST_DAYS:
+    number = exact(span.value)
+    unit = None if span.unit is None else _looked_up(_word(span.unit), DAYS_PER_UNIT)
+    if number is None or unit is None:
         return None
-    return number * unit
+    length = number * unit
+    return length if length <= MOST_DAYS else None
 
 
 def amount(quantity: Quantity) -> Amount | Shortfall:
@@ -132,11 +134,12 @@ def amount(quantity: Quantity) -> Amount | Shortfall:
         return Shortfall.OUT_OF_BOUNDS
     if quantity.unit is None or not quantity.unit.strip():
         return Shortfall.NO_UNIT
-    if milligrams := _looked_up(quantity.unit, _MILLIGRAMS):
+    word = _word(quantity.unit)
+    if milligrams := _looked_up(word, _MILLIGRAMS):
         return Amount(value=value * milligrams, kind="mass", unit="mg")
-    if millilitres := _looked_up(quantity.unit, _MILLILITRES):
+    if millilitres := _looked_up(word, _MILLILITRES):
         return Amount(value=value * millilitres, kind="volume", unit="mL")
-    if piece := _looked_up(quantity.unit, _PIECES):
+    if piece := _looked_up(word, _PIECES):
         return Amount(value=value, kind=piece[0], unit=piece[1])
     return _release(value, quantity.unit)
 
@@ -150,18 +153,15 @@ def released(mass: Amount, time_days: Fraction) -> Amount | Shortfall:
 
 def _release(value: Fraction, unit: str) -> Amount | Shortfall:
     numerator, _, denominator = unit.lower().replace(" per ", "/").partition("/")
-    milligrams = _looked_up(numerator, _MILLIGRAMS)
-    time_days = _looked_up(denominator, DAYS_PER_UNIT)
+    milligrams = _looked_up(_word(numerator), _MILLIGRAMS)
+    time_days = _looked_up(_word(denominator), DAYS_PER_UNIT)
     if milligrams is None or time_days is None:
         return Shortfall.UNKNOWN_UNIT
     return released(Amount(value=value * milligrams, kind="mass", unit="mg"), time_days)
 
 
-def _looked_up(unit: str | None, table: Mapping[str, Meaning]) -> Meaning | None:
-    """Find a unit by code or word: any case, singular or plural, with or without annotation."""
-    if unit is None:
-        return None
-    word = _word(unit)
+def _looked_up(word: str, table: Mapping[str, Meaning]) -> Meaning | None:
+    """Find what `_word` returned, singular or plural."""
     if word in table:
         return table[word]
     is_plural = len(word) > 2 and word.endswith("s")
@@ -169,7 +169,13 @@ def _looked_up(unit: str | None, table: Mapping[str, Meaning]) -> Meaning | None
 
 
 def _word(unit: str) -> str:
-    """Return `{tbl}`, `1{tbl}` and ` TBL ` as "tbl", `mg{total}` as "mg", `tablet(s)` singular."""
-    text = unit.strip().lower().replace("(s)", "").replace("µ", "u").replace("μ", "u")
+    """Return a unit as the tables have it: any case, with or without annotation.
+
+    `{tbl}`, `1{tbl}` and ` TBL ` are "tbl", `mg{total}` is "mg", `tablet(s)` is singular.
+    """
+    text = unit.strip().lower()
+    if text.isascii() and text.isalnum():
+        return text
+    text = text.replace("(s)", "").replace("µ", "u").replace("μ", "u")
     annotation = _ANNOTATION.fullmatch(text.removeprefix("1"))
     return annotation[1].strip() if annotation else _ANNOTATION.sub("", text).strip()
