@@ -107,12 +107,14 @@ def _unwrapped(value: object) -> object:
 
 def _resource(value: object) -> Resource | None:
     """The value, if it is an object that names its resource type."""
-    kind = value.get("resourceType") if isinstance(value, dict) else None
-    return value if isinstance(value, dict) and isinstance(kind, str) and kind else None
+    if not isinstance(value, dict):
+        return None
+    kind = value.get("resourceType")
+    return value if kind and isinstance(kind, str) else None
 
 
 def _types(resources: Sequence[Resource]) -> frozenset[str]:
-    return frozenset(str(resource["resourceType"]) for resource in resources)
+    return frozenset([str(resource["resourceType"]) for resource in resources])
 
 
 def _bundle(bundle: Resource) -> Listing | None:
@@ -127,13 +129,14 @@ def _bundle(bundle: Resource) -> Listing | None:
     is_refused = False
     for place, entry in enumerate(entries, 1):
         resource = _resource(entry.get("resource")) if isinstance(entry, dict) else None
-        if resource is None or resource["resourceType"] == "Bundle":
+        kind = "Bundle" if resource is None else resource["resourceType"]
+        if resource is None or kind == "Bundle":
             unreadable.append(place)
-        elif resource["resourceType"] == "OperationOutcome":
+        elif kind == "OperationOutcome":
             is_refused = is_refused or _is_error(resource)
         else:
             resources.append(resource)
-            included += _is_included(entry)
+            included += "search" in entry and _is_included(entry)
     link = next_link(bundle)
     matches = len(resources) + len(unreadable) - included
     stated = bundle.get("total")

@@ -175,6 +175,8 @@ def _unreadable_entries(
 
     Entries sent are passed over where the list was fetched instead.
     """
+    if not any(source.listing.unreadable for source in sources):
+        return
     told: set[int] = set()
     for query in sorted(standings, key=lambda query: query.resource_type not in _INCOMPLETE):
         answering = [

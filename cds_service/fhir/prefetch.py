@@ -56,7 +56,8 @@ def sent_sources(
 
 def best_standing(query: Query, sources: Iterable[Source]) -> Standing:
     """Return how far the best of the sources answers the query."""
-    return max((standing(query, source) for source in sources), default=Standing.MISSING)
+    answers = (standing(query, source) for source in sources if source.key in (query.key, None))
+    return max(answers, default=Standing.MISSING)
 
 
 def standing(query: Query, source: Source) -> Standing:

@@ -41,11 +41,14 @@ class Element:
 
     def has(self, name: str) -> bool:
         """Say whether the member `name` is present, readable or not."""
-        return not values.is_absent(self.value.get(name))
+        value = self.value.get(name)
+        return value is not None and not values.is_absent(value)
 
     def child(self, name: str) -> Element:
         """Return the object under `name`, also from an array of one; an empty one when absent."""
         value = self.value.get(name)
+        if value is None:
+            return _ABSENT
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         if isinstance(value, dict):
@@ -68,13 +71,17 @@ class Element:
     def code(self, name: str, allowed: Collection[str]) -> str | None:
         """Return a code of a closed list; any other is unreadable, never guessed."""
         value = self.value.get(name)
+        if value is None:
+            return None
         found = values.text(value)
         return self._found(name, value, found if found in allowed else None)
 
     def boolean(self, name: str) -> bool | None:
         """Return a boolean."""
         value = self.value.get(name)
-        return self._found(name, value, value if isinstance(value, bool) else None)
+        if value is None or isinstance(value, bool):
+            return value
+        return self._found(name, value, None)
 
     def integer(
         self, name: str, *, least: int = 0, most: int = values.LARGEST_NUMBER
@@ -106,6 +113,8 @@ class Element:
         An amount with a comparator ("less than 10") is not that amount and so is unreadable.
         """
         value = self.value.get(name)
+        if value is None:
+            return None
         if not isinstance(value, dict) or not value:
             return self._found(name, value, None)
         found = values.number(value.get("value"))

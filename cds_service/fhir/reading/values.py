@@ -65,19 +65,17 @@ def number(value: object) -> Decimal | None:
     >>> number("1"), number(2.5), number(1e308), number(-1), number("NaN")
     (Decimal('1'), Decimal('2.5'), None, None, None)
     """
+    if type(value) is int:
+        return Decimal(value) if 0 <= value <= LARGEST_NUMBER else None
     if isinstance(value, str):
         numeral = value.strip()
         if len(numeral) > _LONGEST_NUMERAL or not _NUMERAL.fullmatch(numeral):
             return None
         found = Decimal(numeral)
-    elif (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 <= value <= LARGEST_NUMBER
-    ):
-        return None
+    elif isinstance(value, float) and 0 <= value <= LARGEST_NUMBER:
+        found = Decimal(str(value))
     else:
-        found = Decimal(value if isinstance(value, int) else str(value))
+        return None
     is_within = found == 0 or SMALLEST_NUMBER <= found <= LARGEST_NUMBER
     return found if is_within else None
 
@@ -88,5 +86,7 @@ def integer(value: object) -> int | None:
     >>> integer(2), integer("2"), integer(2.0), integer(2.5)
     (2, 2, 2, None)
     """
+    if type(value) is int:
+        return value if 0 <= value <= LARGEST_NUMBER else None
     found = number(value)
     return int(found) if found is not None and found == int(found) else None
