@@ -173,6 +173,24 @@ def test_what_is_over_is_offered_again(
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "revoked"},
+        {"status": "cancelled"},
+        {"status": "entered-in-error"},
+        {"doNotPerform": True},
+    ],
+)
+def test_a_draft_that_was_taken_back_hinders_no_offer(
+    deck: CardDeck, knowledge: Knowledge, changes: JsonObject
+) -> None:
+    code = concept(SNOMED_CT, "308440001")
+    draft: JsonObject = {"resourceType": "ServiceRequest", "code": code, **changes}
+    request = hook_request(other_draft_entries=(draft,))
+    assert labels(card(deck, assessment(knowledge), request=request)) == STANDARD_OFFERS
+
+
+@pytest.mark.parametrize(
     "draft",
     [
         {},
@@ -181,6 +199,9 @@ def test_what_is_over_is_offered_again(
         {"code": {"coding": None}},
         {"code": {"coding": "x"}},
         {"code": {"coding": [None, {}, {"system": 1, "code": 2}, {"system": "x"}]}},
+        {"status": []},
+        {"status": {}},
+        {"status": 1},
     ],
 )
 def test_a_broken_draft_hinders_no_offer(
