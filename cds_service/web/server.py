@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any, cast
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.receiver import ChunkedReceiver
 from waitress.server import TcpWSGIServer, create_server
 from waitress.task import ErrorTask, WSGITask
+from waitress.utilities import BadRequest
 
 from cds_service.errors import ConfigurationError
 from cds_service.web.outcomes import (
@@ -40,10 +42,26 @@ _MEBIBYTE = 1024 * 1024
 # Larger bodies are cut off here; the application refuses much earlier, and in JSON.
 _LARGEST_BODY_BYTES = 17 * _MEBIBYTE
 _LARGEST_HEADERS_BYTES = 32 * 1024
+_LONGEST_BETWEEN_CHUNKS = 4 * 1024
 DRAIN_AT_MOST_SECONDS = 10.0
 _DRAIN_AT_LEAST_SECONDS = 0.5
 _COLLECT_AFTER_ALLOCATIONS = 100_000
 _GLIBC_TRIM_THRESHOLD, _GLIBC_MMAP_THRESHOLD, _GLIBC_ARENA_MAX = -1, -3, -8
+
+
+class _BoundedChunks(ChunkedReceiver):  # type: ignore[misc]
+    """Refuses a line between chunks, or a trailer, that goes on and on.
+
+    Waitress looks through all of it again with each piece that comes: 16 MB of it, from anybody,
+    kept the one thread that reads all connections busy for a minute.
+    """
+
+    def received(self, s: bytes) -> int:
+        consumed = int(super().received(s))
+        waiting = 0 if self.completed else len(self.control_line) + len(self.trailer)
+        if waiting > _LONGEST_BETWEEN_CHUNKS:
+            self.error = BadRequest("The request says too much between its chunks")
+        return consumed
 
 
 class _OneLengthParser(HTTPRequestParser):  # type: ignore[misc]
@@ -53,12 +71,16 @@ class _OneLengthParser(HTTPRequestParser):  # type: ignore[misc]
     the other. Source: RFC 9112 section 6.1.
     """
 
+    body_rcv: Any
+
     def parse_header(self, header_plus: bytes) -> None:
         names = [line.split(b":", 1)[0].strip().lower() for line in header_plus.split(b"\r\n")[1:]]
         lengths = names.count(b"content-length") + names.count(b"transfer-encoding")
         if lengths > 1:
             raise ParsingError("The request states its length twice")
         super().parse_header(header_plus)
+        if isinstance(self.body_rcv, ChunkedReceiver):
+            self.body_rcv = _BoundedChunks(self.body_rcv.buf)
 
 
 class _OutcomeErrorTask(ErrorTask):  # type: ignore[misc]
@@ -95,6 +117,10 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _OneLengthParser
     task_class = _DrainingTask
     error_task_class = _OutcomeErrorTask
+
+    def received(self, data: bytes) -> bool:
+        """Drop empty lines before a request: waitress makes a parser for each of them."""
+        return bool(super().received(data if self.request else data.lstrip(b"\r\n")))
 
 
 class Server:
