@@ -21,6 +21,7 @@ from cds_service.errors import BodyTooLarge, MalformedRequest, UnsupportedMediaT
 DEEPEST_LEVEL = 64
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.!#$&^_-]+\+)?json", re.IGNORECASE)
 _UTF_8 = frozenset({"utf-8", "utf8"})
+_ESCAPED_ASCII = rb"\u00"
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _ESCAPED_COLON = re.compile(rb"\\u003a", re.IGNORECASE)
 _WRITTEN_LEVELS = 254
@@ -84,7 +85,8 @@ def read_object(body: bytes) -> dict[str, object]:
     if not isinstance(value, dict):
         raise MalformedRequest("The body is not a JSON object.")
     written = _written(value)
-    has_escapes = b"\\" in body
+    # A plain search is a hundred times faster than the two patterns, and most often all.
+    has_escapes = b"\\" in body and _ESCAPED_ASCII in body
     if has_escapes and _ESCAPED_NUL.search(body):
         raise MalformedRequest("The body holds the character U+0000.")
     if has_escapes and _ESCAPED_COLON.search(body):
