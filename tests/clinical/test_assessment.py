@@ -177,6 +177,13 @@ def test_methadone_tablets_are_treatment_where_the_disorder_is_recorded(
     assert drafted.has_moud is has_moud
 
 
+def test_methadone_taken_for_the_disorder_is_no_exposure(knowledge: Knowledge) -> None:
+    methadone = order(start=days_ago(119), days=120, drug=rxnorm(METHADONE_10))
+    assert look(knowledge, methadone).exposure.is_long_term
+    seen = look(knowledge, methadone, conditions=(icd("F11.20"),))
+    assert seen.exposure.current_run is None
+
+
 def test_another_drug_ordered_with_the_opioid_is_no_naloxone(knowledge: Knowledge) -> None:
     drafts = (
         order("a", status="draft", dosages=taken("8")),

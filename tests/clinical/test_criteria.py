@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -97,8 +98,6 @@ def test_the_most_secret_coding_of_a_condition_decides_how_it_may_be_shown(
 
 
 def test_labelled_evidence_counts_and_is_never_named(knowledge: Knowledge) -> None:
-    from dataclasses import replace
-
     seen = only(assess(knowledge, icd(DEPRESSION, is_labelled=True)))
     assert (seen.counts, seen.sensitivity) == (True, "SDV")
     answer = replace(screen(PHQ9, number=18), is_labelled=True)
@@ -346,6 +345,7 @@ def test_the_evidence_of_a_condition_says_where_it_comes_from(knowledge: Knowled
         (screen(PHQ9, number=18, status="preliminary"), "not a finished observation"),
         (screen(PHQ9, number=18, days=-1), "in the future"),
         (screen(PHQ9, number=18, days=366), "too old"),
+        (replace(screen(PHQ9, number=18), effective=None), "undated"),
         (screen(PHQ9, number=3), "favourable"),
         (screen(PHQ9), "unreadable"),
     ],
@@ -434,8 +434,6 @@ def test_of_two_answers_on_one_day_the_unfavourable_one_is_taken(knowledge: Know
 def test_an_answer_dated_to_the_current_month_or_year_has_been_given(
     knowledge: Knowledge, day: date
 ) -> None:
-    from dataclasses import replace
-
     this_month = replace(screen(PHQ9, number=18), effective=day, effective_from=date(2026, 11, 1))
     assert answers(knowledge, this_month).status == "possible"
     to_come = replace(this_month, effective_from=date(2026, 11, 23), effective=date(2026, 11, 30))
@@ -478,8 +476,6 @@ def test_an_unreadable_newer_answer_does_not_hide_an_older_one(knowledge: Knowle
 def test_an_answer_counts_for_twelve_months(
     knowledge: Knowledge, day: date | None, outcome: str
 ) -> None:
-    from dataclasses import replace
-
     seen = answers(knowledge, replace(screen(PHQ9, number=18), effective=day))
     assert seen.status == outcome
     assert seen.was_screened is (outcome == "possible")

@@ -286,6 +286,25 @@ def test_a_deceased_patient_gets_no_advice(knowledge: Knowledge) -> None:
     assert exclude(knowledge, is_deceased=True).suppressed_by == "deceased"
 
 
+@pytest.mark.parametrize(
+    ("recorded", "suppressed_by"),
+    [(date(2025, 11, 22), "palliative_hospice_eol"), (date(2025, 11, 21), None)],
+)
+def test_a_palliative_encounter_without_status_suppresses_for_twelve_months(
+    knowledge: Knowledge, recorded: date, suppressed_by: str | None
+) -> None:
+    once = icd("Z51.5", clinical_status=None, categories=ENCOUNTER, recorded=recorded)
+    assert exclude(knowledge, once).suppressed_by == suppressed_by
+
+
+def test_a_labelled_answer_to_item_nine_counts_and_is_not_named(knowledge: Knowledge) -> None:
+    from dataclasses import replace
+
+    labelled = replace(screen(ITEM_9, number=2), is_labelled=True)
+    seen = exclude(knowledge, observations=(labelled,))
+    assert (seen.has_safety_concern, seen.may_name_safety_concern) == (True, False)
+
+
 def test_sickle_cell_disease_without_status_has_no_look_back(knowledge: Knowledge) -> None:
     old = icd("D57.1", clinical_status=None, categories=ENCOUNTER, recorded=date(2015, 1, 1))
     assert exclude(knowledge, old).suppressed_by == "sickle_cell_disease"

@@ -548,15 +548,22 @@ def test_bounds_that_began_earlier_end_where_they_say(
     # The run has 60 days up to today; bounds from its first day to 30 days ahead make 90 in all.
     run = expose(fills(count=2, days=30), knowledge).current_run
     bounded = draft(knowledge, bounds_start=days_ago(59), bounds_end=days_ago(-ends_in))
-    assert bounded.supply.days == ends_in + 1
+    assert (bounded.supply.days, bounded.supply.source) == (ends_in + 1, "bounds")
     assert crosses(run, bounded, knowledge.thresholds) is is_crossing
 
 
 def test_bounds_that_are_over_are_no_supply(knowledge: Knowledge) -> None:
     over = draft(knowledge, bounds_start=days_ago(59), bounds_end=days_ago(1))
-    assert over.supply.days is None
+    assert (over.supply.days, over.supply.source) == (None, "unknown")
     last_day = draft(knowledge, bounds_start=days_ago(59), bounds_end=TODAY)
     assert last_day.supply.days == 1
+
+
+def test_other_supplies_of_a_draft_move_with_its_start(knowledge: Knowledge) -> None:
+    lasting = draft(knowledge, start=days_ago(10), bounds_duration=supply(14))
+    assert (lasting.supply.days, lasting.supply.source) == (14, "bounds")
+    stated = draft(knowledge, days=30, bounds_start=days_ago(10), bounds_end=days_ago(-5))
+    assert (stated.supply.days, stated.supply.source) == (30, "expected-supply")
 
 
 @pytest.mark.parametrize(("days", "is_crossing"), [(90, False), (91, True)])
