@@ -109,39 +109,57 @@ def read_request(body: object, service: Service) -> HookRequest:
     )
 
 
-def _validator(name: str) -> Draft202012Validator:
+class _Shape(NamedTuple):
+    """The schema of an object: itself, and its members by name.
+
+    One validator for all would make one for each member of each request anew, which takes longer
+    than to check them.
+    """
+
+    itself: Draft202012Validator
+    members: Mapping[str, Draft202012Validator]
+
+
+def _shape(name: str) -> _Shape:
     schema = json.loads(files(__package__).joinpath("schemas", f"{name}.json").read_bytes())
     Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema)
+    members = schema.pop("properties")
+    return _Shape(
+        itself=Draft202012Validator(schema),
+        members={name: Draft202012Validator(member) for name, member in members.items()},
+    )
 
 
-_ENVELOPE = _validator("request")
-_CONTEXTS: Mapping[Hook, Draft202012Validator] = {
-    "patient-view": _validator("patient-view"),
-    "order-select": _validator("order-select"),
-    "order-sign": _validator("order-sign"),
-    "medication-refill": _validator("medication-refill"),
+_ENVELOPE = _shape("request")
+_CONTEXTS: Mapping[Hook, _Shape] = {
+    "patient-view": _shape("patient-view"),
+    "order-select": _shape("order-select"),
+    "order-sign": _shape("order-sign"),
+    "medication-refill": _shape("medication-refill"),
 }
 
 
-def _check(validator: Draft202012Validator, value: object, *, at: str) -> None:
-    error = next(validator.iter_errors(value), None)
+def _check(shape: _Shape, value: object, *, at: str) -> None:
+    error = next(shape.itself.iter_errors(value), None)
     if error is not None:
-        raise _malformed(error, at)
+        raise _malformed(error, at, shape)
+    present = cast(JsonObject, value)
+    for name, validator in shape.members.items():
+        error = next(validator.iter_errors(present[name]), None) if name in present else None
+        if error is not None:
+            raise _malformed(error, f"{at}/{name}", shape)
 
 
-def _malformed(error: ValidationError, at: str) -> MalformedRequest:
+def _malformed(error: ValidationError, at: str, shape: _Shape) -> MalformedRequest:
     """Say what is wrong in the words of the schema: a message of jsonschema quotes the value."""
     where = at + "".join(f"/{step}" for step in error.absolute_path)
-    schema = cast("dict[str, object]", error.schema)
     if error.validator == "required":
-        members = cast("dict[str, dict[str, object]]", schema["properties"])
-        required = cast("list[str]", schema["required"])
+        required = cast("list[str]", error.validator_value)
         missing = next(name for name in required if name not in cast(JsonObject, error.instance))
+        description = cast(JsonObject, shape.members[missing].schema)["description"]
         where = f"{where}/{missing}"
-        return MalformedRequest(
-            f"{where} is missing: {members[missing]['description']}.", where=where
-        )
+        return MalformedRequest(f"{where} is missing: {description}.", where=where)
+    schema = cast("dict[str, object]", error.schema)
     return MalformedRequest(
         f"{where or 'The body'} must be {schema['description']}.", where=where or None
     )
