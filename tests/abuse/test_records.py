@@ -347,3 +347,23 @@ def refuses_the_mixture(service: Abused, body: dict[str, Any]) -> None:
     assert response.status_code == 412
     assert response.json()["issue"][0]["code"] == "conflict"
     assert "someone-else" not in response.text
+
+
+def test_thousands_of_orders_for_one_medication_of_megabytes_are_no_trouble(
+    service: Abused,
+) -> None:
+    body = request()
+    bundle = body["prefetch"]["medication-requests"]
+    order = {
+        "resourceType": "MedicationRequest",
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": "Patient/patient-1"},
+        "medicationReference": {"reference": "Medication/large"},
+    }
+    large = {"resourceType": "Medication", "id": "large", "code": {"text": "x" * 2_500_000}}
+    bundle["entry"] = [{"resource": {**order, "id": f"order-{n}"}} for n in range(4_000)]
+    bundle["entry"].append({"resource": large})
+    bundle.pop("total", None)
+    assert service.send(body).status_code == 200
+    assert service.seconds[0] < 2

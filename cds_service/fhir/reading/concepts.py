@@ -25,6 +25,9 @@ class Named(NamedTuple):
     words: tuple[str, ...]
 
 
+_NOTHING = Named((), ())
+
+
 class Concepts:
     """Reads concepts and remembers, for the length of one call, which concern a rule."""
 
@@ -32,13 +35,13 @@ class Concepts:
         self._knowledge = knowledge
         self._memory = memory
         self._in_tables: dict[tuple[Coding, ...], bool] = {}
-        self._drugs: dict[Named, bool] = {}
+        self._drugs: dict[tuple[object, ...], bool] = {}
 
     def named(self, concept: object) -> Named:
         """Return the codings and words of one concept or an array of them."""
-        return self._memory.recall(
-            "named", concept, lambda: Named(tuple(_codings(concept)), tuple(_words(concept)))
-        )
+        if concept is None:
+            return _NOTHING
+        return self._memory.recall("named", concept, lambda: _read(concept))
 
     def codings(self, concept: object) -> tuple[Coding, ...]:
         """Return the codings that have both system and code, of one concept or an array of them."""
@@ -46,6 +49,8 @@ class Concepts:
 
     def codes(self, concept: object) -> frozenset[str]:
         """Return the bare codes of one concept or an array of them, whatever their system."""
+        if concept is None:
+            return frozenset()
         return self._memory.recall("codes", concept, lambda: codes(concept))
 
     def are_in_tables(self, codings: tuple[Coding, ...]) -> bool:
@@ -64,10 +69,10 @@ class Concepts:
 
     def concerns_a_rule(self, drug: Drug) -> bool:
         """Say whether any rule looks at orders for this drug."""
-        named = Named(drug.codings, drug.words)
-        known = self._drugs.get(named)
+        names = drug.codings, drug.words
+        known = self._drugs.get(names)
         if known is None:
-            known = self._drugs[named] = concerns_a_rule(drug, self._knowledge)
+            known = self._drugs[names] = concerns_a_rule(drug, self._knowledge)
         return known
 
 
@@ -80,20 +85,18 @@ def codes(concept: object) -> frozenset[str]:
     )
 
 
-def _codings(concept: object) -> Iterator[Coding]:
-    for member in _members(concept):
-        system, code = values.text(member.get("system")), values.code(member.get("code"))
-        if system is not None and code is not None:
-            yield coding(system, code)
-
-
-def _words(concept: object) -> Iterator[str]:
-    """Yield the displays and the text."""
+def _read(concept: object) -> Named:
+    """Return the codings that have both parts, and as words the displays and the text."""
+    codings: list[Coding] = []
+    words: list[str | None] = []
     for holder in values.objects(concept):
-        displays = (member.get("display") for member in values.objects(holder.get("coding")))
-        for word in (*displays, holder.get("text")):
-            if (found := values.text(word)) is not None:
-                yield found
+        for member in values.objects(holder.get("coding")):
+            system, code = values.text(member.get("system")), values.code(member.get("code"))
+            if system is not None and code is not None:
+                codings.append(coding(system, code))
+            words.append(values.text(member.get("display")))
+        words.append(values.text(holder.get("text")))
+    return Named(tuple(codings), tuple(word for word in words if word is not None))
 
 
 def _members(concept: object) -> Iterator[JsonObject]:

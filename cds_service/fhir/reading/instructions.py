@@ -23,6 +23,10 @@ class Bounds(NamedTuple):
     duration: Quantity | None
 
 
+_BOUNDS = frozenset({"boundsPeriod", "boundsDuration", "boundsRange"})
+_UNBOUNDED = Bounds(start=None, end=None, duration=None)
+
+
 class Instructions(NamedTuple):
     """Every dosage of an order, its bounds, and the paths of what could not be read."""
 
@@ -68,6 +72,8 @@ def _bounds(instructions: Sequence[tuple[Element, Dosage]], time_zone: ZoneInfo)
 
 
 def _own_bounds(repeat: Element, time_zone: ZoneInfo) -> Bounds:
+    if _BOUNDS.isdisjoint(repeat.value):
+        return _UNBOUNDED
     period = repeat.child("boundsPeriod")
     start, end = period.days("start", time_zone), period.days("end", time_zone)
     if start is not None and end is not None and end.latest < start.earliest:

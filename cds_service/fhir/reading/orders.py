@@ -165,6 +165,8 @@ def _is_inpatient(element: Element, concepts: Concepts) -> bool:
     Source: clinical.md section 2: community, outpatient, discharge and absent all count.
     """
     found = concepts.codes(element.value.get("category"))
+    if not found:
+        return False
     categories = {category.lower() for category in found}
     return "inpatient" in categories and categories.isdisjoint(_OUTSIDE_HOSPITAL)
 
