@@ -128,26 +128,29 @@ def _by_type(sources: Sequence[Source]) -> Mapping[str, tuple[Resource, ...]]:
     What was fetched replaces what was sent under the same id. Otherwise resources that share an
     id and differ are all kept: one of them may be the opioid.
     """
-    fetched = {name for source in sources if source.is_fetched for name, _ in _named(source)}
-    times = Counter(name for source in sources for name, _ in _named(source))
+    named = [
+        (_name(resource), resource, source.is_fetched)
+        for source in sources
+        for resource in source.listing.resources
+    ]
+    fetched = {name for name, _, is_fetched in named if is_fetched}
+    times = Counter([name for name, _, _ in named])
     kept: set[tuple[tuple[str, str], str]] = set()
     by_type: defaultdict[str, list[Resource]] = defaultdict(list)
-    for source in sources:
-        for name, resource in _named(source):
-            if name[1] and times[name] > 1:
-                content = (name, json.dumps(resource, sort_keys=True))
-                if content in kept or (name in fetched and not source.is_fetched):
-                    continue
-                kept.add(content)
-            by_type[name[0]].append(resource)
+    for name, resource, is_fetched in named:
+        if name[1] and times[name] > 1:
+            content = (name, json.dumps(resource, sort_keys=True))
+            if content in kept or (name in fetched and not is_fetched):
+                continue
+            kept.add(content)
+        by_type[name[0]].append(resource)
     return {kind: tuple(resources) for kind, resources in by_type.items()}
 
 
-def _named(source: Source) -> Iterator[tuple[tuple[str, str], Resource]]:
-    """Yield the resources with type and id; the id is empty where there is none."""
-    for resource in source.listing.resources:
-        id_ = resource.get("id")
-        yield (str(resource["resourceType"]), id_ if isinstance(id_, str) else ""), resource
+def _name(resource: Resource) -> tuple[str, str]:
+    """Return type and id; the id is empty where there is none."""
+    id_ = resource.get("id")
+    return str(resource["resourceType"]), id_ if isinstance(id_, str) else ""
 
 
 def _lists_read(standings: Mapping[Query, Standing]) -> frozenset[str]:

@@ -33,6 +33,8 @@ class Sentence:
         """Return the sentence; None when it does not apply or a value it needs is not known."""
         if self.when is not None and not self.when(assessment):
             return None
+        if not self.text.names:
+            return self.text.filled({})
         values: dict[str, Value] = {}
         for name in self.text.names:
             value = FACTS[name].of(assessment, phrases)

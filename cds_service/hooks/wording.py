@@ -16,6 +16,7 @@ from jinja2 import nodes
 
 Value = str | int
 
+_PLAIN = re.compile(r"[A-Za-z0-9.,;:()%/-]+(?: [A-Za-z0-9.,;:()%/-]+)*")
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~!])")
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -28,7 +29,10 @@ def escaped_markdown(value: Value) -> str:
     >>> escaped_markdown("5 < 6 *sure*")
     '5 &lt; 6 \\\\*sure\\\\*'
     """
-    text = " ".join(str(value).split())
+    text = str(value)
+    if _PLAIN.fullmatch(text):
+        return text
+    text = " ".join(text.split())
     if not text.isprintable():
         text = "".join(one for one in text if one.isprintable())
     return _SPECIAL.sub(r"\\\1", text).translate(_HTML)
