@@ -97,7 +97,9 @@ def _parsed(url: str) -> URL:
     raise ConfigurationError(_WANTED)
 
 
-_WANTED: Final = "The database URL is sqlite:///path/to/file or postgresql://user@host/database."
+_WANTED: Final = (
+    "CDS_SERVICE_DATABASE_URL: must be sqlite:///path/to/file or postgresql://user@host/database"
+)
 
 
 def _sqlite_engine(url: URL) -> Engine:
@@ -147,7 +149,7 @@ def create_sqlite_file(url: str) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as error:
         raise ConfigurationError(
-            f"The database file {path} cannot be made: {error.strerror}."
+            f"CDS_SERVICE_DATABASE_URL: the file {path} cannot be made: {error.strerror}"
         ) from None
 
 
@@ -171,7 +173,8 @@ def _postgresql_engine(url: URL, *, for_maintenance: bool) -> Engine:
         )
     except ModuleNotFoundError:
         raise ConfigurationError(
-            "PostgreSQL needs its driver: pip install 'cds-service[postgresql]'."
+            "CDS_SERVICE_DATABASE_URL: PostgreSQL needs its driver: "
+            "pip install 'cds-service[postgresql]'"
         ) from None
     statement_seconds = MAINTENANCE_SECONDS if for_maintenance else WAIT_SECONDS
     lock_milliseconds = MAINTENANCE_SECONDS * 1_000 if for_maintenance else LOCK_MILLISECONDS

@@ -1,0 +1,91 @@
+"""Whatever is wrong with its configuration, the service does not start, soon, and says what."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cds_service.hooks.card_files import packaged_cards
+from cds_service.loading import DATA_DIRECTORY
+from tests.process import COMMAND
+
+pytestmark = pytest.mark.server
+
+ISSUER = '[[issuer]]\nname = "north"\nissuer = "n"\nkey_set_url = "https://n.example/jwks"\n'
+PRODUCTION = {"PRODUCTION": "true", "PUBLIC_URL": "https://cds.example.org"}
+
+
+def issuers(text: str) -> Callable[[Path], dict[str, str]]:
+    def write(folder: Path) -> dict[str, str]:
+        (folder / "issuers.toml").write_text(text)
+        file = str(folder / "issuers.toml")
+        return {"ISSUERS_FILE": file, "PUBLIC_URL": "https://cds.example.org"}
+
+    return write
+
+
+def altered(setting: str, source: Path, file: str) -> Callable[[Path], dict[str, str]]:
+    """Copy a directory with one byte more in one of its files."""
+
+    def write(folder: Path) -> dict[str, str]:
+        shutil.copytree(source, folder / "copy")
+        with (folder / "copy" / file).open("a") as text:
+            text.write("x")
+        return {setting: str(folder / "copy")}
+
+    return write
+
+
+def given(**settings: str) -> Callable[[Path], dict[str, str]]:
+    return lambda _: settings
+
+
+BROKEN: tuple[tuple[Callable[[Path], dict[str, str]], str], ...] = (
+    (given(PORT="http"), "CDS_SERVICE_PORT"),
+    (given(MISSPELT="x"), "CDS_SERVICE_MISSPELT"),
+    (given(HOST="0.0.0.0"), "CDS_SERVICE_HOST"),
+    (given(THREADS="9"), "CDS_SERVICE_THREADS"),
+    (given(TIME_ZONE="Mars"), "CDS_SERVICE_TIME_ZONE"),
+    (given(RULES_OFF="no-such-rule"), "CDS_SERVICE_RULES_OFF"),
+    (given(DATABASE_URL="mysql://nowhere"), "CDS_SERVICE_DATABASE_URL"),
+    (given(DATABASE_URL="sqlite:////proc/nowhere/x.sqlite3"), "CDS_SERVICE_DATABASE_URL"),
+    (given(AUDIT_FILE="audit.ndjson"), "CDS_SERVICE_AUDIT_KEY"),
+    (given(DEMO_PATIENTS="nowhere"), "CDS_SERVICE_DEMO_PATIENTS"),
+    (given(DATA_DIRECTORY="nowhere"), "knowledge.toml"),
+    (given(CARDS_DIRECTORY="nowhere"), ".toml"),
+    (given(**PRODUCTION), "CDS_SERVICE_ISSUERS_FILE"),
+    (given(**PRODUCTION, TRUST_SANDBOX="true"), "CDS_SERVICE_TRUST_SANDBOX"),
+    (given(ISSUERS_FILE="nowhere.toml", PUBLIC_URL="https://x.example"), "nowhere.toml"),
+    (issuers("[[issuer]\n"), "issuers.toml"),
+    (issuers(ISSUER.replace("key_set_url", "key_set_uri")), "key_set_uri"),
+    (issuers(ISSUER.replace("https:", "http:")), "https://"),
+    (issuers(ISSUER + ISSUER), "issuers.toml"),
+    (issuers(ISSUER + 'silent_rules = ["no-such-rule"]\n'), "silent_rules"),
+    (altered("DATA_DIRECTORY", DATA_DIRECTORY, "social-pain.csv"), "social-pain.csv"),
+    (altered("CARDS_DIRECTORY", packaged_cards(), "phrases.toml"), "phrases.toml"),
+)
+
+
+@pytest.mark.parametrize(("configured", "named"), BROKEN, ids=[named for _, named in BROKEN])
+def test_a_broken_configuration_ends_the_start_and_is_named(
+    tmp_path: Path, configured: Callable[[Path], dict[str, str]], named: str
+) -> None:
+    settings = {f"CDS_SERVICE_{name}": value for name, value in configured(tmp_path).items()}
+    began = os.times().children_user
+    ended = subprocess.run(
+        COMMAND,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "CDS_SERVICE_PORT": "0", **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode in {2, 3}
+    assert named in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert os.times().children_user - began < 2  # its own time, not that of a busy machine
