@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from cds_service.clinical.assessment import Assessment, assess
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.rules import Recommendation, recommend
+from cds_service.errors import RuleFailed
 from cds_service.fhir.client import FhirAccess, Refusal
 from cds_service.fhir.gather import gather
 from cds_service.fhir.reader import read_record
@@ -67,8 +68,8 @@ def advise(
     """Answer one hook call on the day `as_of`.
 
     `use_labelled` allows data labelled as sensitive, `key_map` leads from the client's prefetch
-    keys to ours. Raises the 412 errors of the tree; what merely could not be read is said on the
-    card. Source: clinical.md section 5 for the user gate.
+    keys to ours. Raises the 412 errors of the tree, and RuleFailed for a bug; what merely could not
+    be read is said on the card. Source: clinical.md section 5 for the user gate.
     """
     if not request.may_see_cards:
         return Advice()
@@ -93,10 +94,19 @@ def advise(
         )
         assessment = assess(record, site.knowledge, as_of=as_of, hook=service.hook)
         recommendations = recommend(assessment, switched_off=site.rules_off)
-        cards = tuple(site.deck.render(each, assessment, request) for each in recommendations)
+        cards = tuple(_card(each, assessment, request, site.deck) for each in recommendations)
     return Advice(
         cards=cards,
         recommendations=recommendations,
         assessment=assessment,
         resources_read={kind: len(found) for kind, found in resources.by_type.items()},
     )
+
+
+def _card(
+    rule: Recommendation, assessment: Assessment, request: HookRequest, deck: CardDeck
+) -> Mapping[str, object]:
+    try:
+        return deck.render(rule, assessment, request)
+    except Exception as bug:
+        raise RuleFailed(rule.rule_id) from bug

@@ -15,6 +15,7 @@
     │   ├── TooManyRequests          429 throttled
     │   ├── Overloaded               503 throttled
     │   └── StoreUnavailable         503 transient     (feedback cannot be kept now)
+    ├── RuleFailed                   500 exception     (a bug of ours in the card of a rule)
     ├── ConfigurationError           exit 2            (settings, issuers)
     └── KnowledgeError               exit 3            (data or cards missing, altered, at odds)
 
@@ -141,6 +142,14 @@ class StoreUnavailable(RequestError):
 
     status = 503
     issue_code = "transient"
+
+
+class RuleFailed(CdsServiceError):
+    """The card of a rule could not be made: a bug, which the cause tells of."""
+
+    def __init__(self, rule_id: str) -> None:
+        super().__init__(f"The card of the rule {rule_id} could not be made: a bug of the service.")
+        self.rule_id = rule_id
 
 
 class ConfigurationError(CdsServiceError):

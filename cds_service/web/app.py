@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cds_service.bootstrap import Installation
-from cds_service.errors import RequestError, Unauthenticated, WrongMethod
+from cds_service.errors import RequestError, RuleFailed, Unauthenticated, WrongMethod
 from cds_service.issuers import SANDBOX_ISSUER
 from cds_service.web.about import AboutPage
 from cds_service.web.audit import AuditFile
@@ -179,7 +179,10 @@ def _answer_errors(app: Flask) -> None:
     @app.errorhandler(Exception)
     def answer_failure(error: Exception) -> Response:
         note = call_note()
-        note.failed_at = failure_position(error)
+        bug: BaseException | None = error
+        if isinstance(error, RuleFailed):
+            note.failed_rule, bug = error.rule_id, error.__cause__
+        note.failed_at = failure_position(bug or error)
         caller = g.get("caller")
         response = _outcome(500)
         if caller is not None and caller.issuer.answers_failure_empty and note.hook_instance:

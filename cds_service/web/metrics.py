@@ -41,6 +41,7 @@ class Metrics:
             registry=self.registry,
         )
         self._fired = self._counter("cds_rule_fired", "Cards computed.", "rule")
+        self._failed = self._counter("cds_rule_error", "Cards that a bug prevented.", "rule")
         self._feedback = self._counter(
             "cds_feedback", "Feedback kept for the first time.", "rule", "outcome"
         )
@@ -58,6 +59,8 @@ class Metrics:
         self._seconds.labels(note.hook, note.outcome).observe(note.seconds)
         for rule in note.rules:
             self._fired.labels(rule).inc()
+        if note.failed_rule is not None:
+            self._failed.labels(note.failed_rule).inc()
         if note.refusal is not None:
             self._refused.labels(note.issuer, note.refusal).inc()
         if note.status in (429, 503):

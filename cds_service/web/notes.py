@@ -50,6 +50,7 @@ class CallNote:
     bytes_in: int = 0
     bytes_out: int = 0
     failed_at: str | None = None
+    failed_rule: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -91,6 +92,7 @@ class CallNote:
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
             "failed_at": self.failed_at,
+            "failed_rule": self.failed_rule,
         }
         return {name: value for name, value in fields.items() if value not in (None, {}, ())}
 
