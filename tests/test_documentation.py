@@ -343,7 +343,7 @@ def test_the_page_of_operations_lists_every_metric_with_its_labels(service: Runn
 def counted() -> dict[str, tuple[str, ...]]:
     """The metrics of `Metrics` with their labels, by touching each."""
     metrics = Metrics()
-    metrics.record_request(CallNote(status=503, rules=("r",), refusal="key"))
+    metrics.record_request(CallNote(status=503, rules=("r",), refusal="key", failed_rule="r"))
     metrics.record_fhir("i", "Patient", "ok", 0.1)
     metrics.record_token("i", 0.1)
     metrics.record_feedback("r", "accepted")
