@@ -34,6 +34,7 @@ PATIENT_VIEW = "/cds-services/opioid-social-pain-patient-view"
 WARNED = "order-sign/renewal-after-300-days-bereaved"
 RULE_WARNED = "long-term-renewal-social-pain"
 SUPPRESSED = "order-sign/active-cancer"
+_LOGGERS = (None, "waitress.queue", "urllib3.connectionpool")
 
 
 def scenario_request(name: str) -> dict[str, Any]:
@@ -58,7 +59,7 @@ class KeptLog(Log):
     @contextmanager
     def of_process(cls) -> Iterator[KeptLog]:
         """Take the records of libraries, too, and give them back at the end."""
-        loggers = [logging.getLogger(name) for name in (None, "waitress.queue")]
+        loggers = [logging.getLogger(name) for name in _LOGGERS]
         before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
         kept = cls()
         kept.take_libraries()
