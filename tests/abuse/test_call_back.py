@@ -13,6 +13,7 @@ from tests.abuse.conftest import CANARY, Abused
 from tests.fhir.asking import bundle, outcome, resource
 from tests.fhir.stub_server import (
     Behaviour,
+    Call,
     StubServer,
     drips_body,
     drips_header,
@@ -162,7 +163,36 @@ def test_pages_without_end_end(service: Abused, fhir: StubServer) -> None:
     assert fhir.hits("Condition") <= 10
 
 
+def sends(*pieces: bytes, for_ever: bytes = b"") -> Behaviour:
+    """Write bytes as they are, and close; or go on with `for_ever` until the test is over."""
+
+    def behave(call: Call) -> None:
+        for piece in pieces:
+            call.wfile.write(piece)
+        while for_ever and not call.stub.has_ended.is_set():
+            call.wfile.write(for_ever)
+        call.close_connection = True
+
+    return behave
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
 BAD: dict[str, Behaviour] = {
+    "speaks another protocol": sends(b"220 evil ESMTP\r\n"),
+    "says nothing and closes": sends(),
+    "says no version": sends(b"HTTP/9.9 200 OK\r\n\r\n{}"),
+    "continues for ever": sends(for_ever=b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "sends headers without end": sends(OK, for_ever=b"X-Evil: 1\r\n"),
+    "sends a header without end": sends(OK, b"X-Evil: ", for_ever=b"a" * 8192),
+    "promises more than it sends": sends(OK, b"Content-Length: 1000\r\n\r\n{}"),
+    "sends less than nothing": sends(OK, b"Content-Length: -1\r\n\r\n{}"),
+    "sends chunks of no size": sends(OK, b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n"),
+    "sends a chunk's line without end": sends(
+        OK, b"Transfer-Encoding: chunked\r\n\r\n2;", for_ever=b"a" * 8192
+    ),
+    "sends packed data and does not say so": gives_bytes(gzip.compress(b"{}")),
+    "sends UTF-16": gives_bytes(json.dumps(bundle(total=0)).encode("utf-16")),
     "hangs": hangs,
     "drips its header": drips_header,
     "drips its body": drips_body,
@@ -205,6 +235,17 @@ def test_another_patient_from_the_server_gives_412(service: Abused, fhir: StubSe
         resource("Patient", "someone-else", name=[{"family": CANARY}])
     )
     assert ask(service, fhir) == 412
+
+
+def test_a_cookie_is_not_kept_and_a_second_call_gets_nothing_of_the_first(
+    service: Abused, fhir: StubServer
+) -> None:
+    serve_empty(fhir)
+    empty = json.dumps(bundle(total=0)).encode()
+    fhir.behaviours["Condition"] = gives_bytes(empty, Set_Cookie="evil=1; Path=/")
+    assert [ask(service, fhir), ask(service, fhir)] == [200, 200]
+    assert fhir.hits("Condition") == 2
+    assert not any("Cookie" in headers for headers in fhir.headers)
 
 
 def test_absolute_references_in_data_lead_nowhere_else(
