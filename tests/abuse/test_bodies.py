@@ -12,6 +12,8 @@ from tests.abuse.conftest import CANARY, MOST_GROWTH_KIB, Abused
 from tests.process import request_of_today
 from tests.web.service import ORDER_SIGN, WARNED
 
+pytestmark = pytest.mark.server
+
 CALL = json.dumps(request_of_today(WARNED)).encode()
 
 BODIES = {

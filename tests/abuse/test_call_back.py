@@ -27,6 +27,8 @@ from tests.fhir.stub_server import (
 from tests.process import request_of_today
 from tests.web.service import WARNED
 
+pytestmark = pytest.mark.server
+
 TOKEN = "a-token-that-must-not-leak"
 SEARCHES = (
     "MedicationRequest", "Condition", "Observation", "Procedure", "ServiceRequest", "Encounter",

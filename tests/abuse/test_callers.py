@@ -18,6 +18,8 @@ from tests.process import Process, request_of_today, serving
 from tests.web.service import ORDER_SIGN, WARNED
 from tests.web.tokens import bearer, key, public, signed
 
+pytestmark = pytest.mark.server
+
 PUBLIC_URL = "https://cds.example.org"
 NORTH = "https://ehr.north.example"
 

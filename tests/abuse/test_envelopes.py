@@ -11,6 +11,8 @@ from tests.fhir.stub_server import StubServer
 from tests.process import request_of_today
 from tests.web.service import WARNED
 
+pytestmark = pytest.mark.server
+
 HOOKS = ("patient-view", "order-select", "order-sign", "medication-refill")
 EXAMPLES = {
     "patient-view": "patient-view/ninety-one-days",

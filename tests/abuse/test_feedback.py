@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import requests
 
 from tests.abuse.conftest import CANARY, Abused
 from tests.web.service import ORDER_SIGN
+
+pytestmark = pytest.mark.server
 
 PATH = f"{ORDER_SIGN}/feedback"
 
@@ -30,6 +34,24 @@ def test_a_batch_has_a_thousand_items_at_most(service: Abused, count: int, statu
 def test_a_batch_has_a_megabyte_at_most(service: Abused) -> None:
     body = {"feedback": [entry(overrideReason={"userComment": "x" * (1 << 20)})]}
     assert service.send(body, PATH).status_code == 413
+
+
+def test_a_flood_of_feedback_is_shed_and_no_hook_call_feels_it(service: Abused) -> None:
+    batch = [{**entry(), "card": str(number)} for number in range(1_000)]
+
+    def post(number: int) -> requests.Response:
+        items = [{**each, "card": f"{number}-{each['card']}"} for each in batch]
+        return service.process.post(PATH, {"feedback": items})
+
+    with ThreadPoolExecutor(16) as threads:
+        flood = [threads.submit(post, number) for number in range(48)]
+        while not all(answer.done() for answer in flood):
+            assert service.is_well()
+    answers = [answer.result() for answer in flood]
+    assert {answer.status_code for answer in answers} <= {200, 503}
+    assert sum(answer.status_code == 200 for answer in answers) >= 4  # as many as have a place
+    assert all(a.headers["Retry-After"] for a in answers if a.status_code == 503)
+    assert max(service.seconds) < 3
 
 
 @pytest.mark.parametrize(

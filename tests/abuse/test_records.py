@@ -13,6 +13,8 @@ from tests.abuse.conftest import CANARY, Abused
 from tests.process import request_of_today
 from tests.web.service import WARNED
 
+pytestmark = pytest.mark.server
+
 NUMBERS = (
     1e308, -1e308, 0, -1, 1e-320, 10**30, "1e308", "NaN", "evil", None, True, [], {}, [1],
     {"value": 1},

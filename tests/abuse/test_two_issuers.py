@@ -23,6 +23,8 @@ from tests.process import Process, request_of_today, serving
 from tests.web.service import ORDER_SIGN, WARNED
 from tests.web.tokens import PUBLIC_URL, Key, bearer, claims, key, part, public, signed
 
+pytestmark = pytest.mark.server
+
 FEEDBACK = f"{ORDER_SIGN}/feedback"
 LISTS = ("Condition", "Observation", "Procedure", "ServiceRequest", "Encounter")
 

@@ -15,6 +15,8 @@ from tests.abuse.conftest import CANARY, Abused
 from tests.process import request_of_today
 from tests.web.service import ORDER_SIGN, WARNED
 
+pytestmark = pytest.mark.server
+
 CALL = json.dumps(request_of_today(WARNED)).encode()
 LIVE = "GET /livez HTTP/1.1"
 POST = f"POST {ORDER_SIGN} HTTP/1.1"
