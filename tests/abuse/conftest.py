@@ -60,7 +60,10 @@ class Abused:
 @pytest.fixture(scope="session")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Start the service once; at the end it must be well, no larger, and have kept its silence."""
-    with serving(tmp_path_factory.mktemp("abused")) as started:
+    folder = tmp_path_factory.mktemp("abused")
+    audit = folder / "audit.ndjson"
+    environment = {"CDS_SERVICE_AUDIT_FILE": str(audit), "CDS_SERVICE_AUDIT_KEY": "secret"}
+    with serving(folder, environment) as started:
         abused = Abused(process=started)
         assert all(abused.is_well() for _ in range(50))
         before = started.resident_kib
@@ -68,9 +71,10 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         assert abused.is_well()
         assert started.resident_kib - before < MOST_GROWTH_KIB
         assert [line for line in started.log if "failed_at" in line] == []
-        written = started.log_file.read_text()
-        assert CANARY not in written
-        assert "evil" not in written
+        for written in (started.log_file.read_text(), audit.read_text()):
+            assert written
+            assert CANARY not in written
+            assert "evil" not in written
         assert started.stop() == 0
 
 
