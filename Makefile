@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help run test abuse check format coverage package hapi integration browser lock clean
+.PHONY: help run test abuse check format coverage package hapi integration browser bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ browser: $(READY) ## Try the try-it page in a real browser; skipped without Chro
 	    AXE=$(BROWSER)/node_modules/axe-core/axe.min.js $(BROWSER)/bin/python -m pytest \
 	    --confcutdir tests/browser $(ARGS) tests/browser; \
 	else echo 'Skipped: Chromium and npm are needed for make browser'; fi
+
+bench: $(READY) ## Hold the service against a bare Flask, on two idle cores (ARGS=--quick); needs wrk
+	@$(BIN)/python -m bench $(ARGS)
 
 clean: ## Remove what can be made again; the database under var/ stays
 	@rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
