@@ -28,6 +28,7 @@ from cds_service.cli_store import db, feedback
 from cds_service.decision_support import Advice, advise
 from cds_service.errors import CdsServiceError, ConfigurationError, KnowledgeError
 from cds_service.explanation import explanation, explanation_text
+from cds_service.hooks.card_checks import resource_faults
 from cds_service.hooks.catalogue import services
 from cds_service.hooks.protocol import read_request
 from cds_service.issuers import development_issuer
@@ -81,6 +82,8 @@ def check() -> None:
     """Check settings, knowledge, cards and issuers; name every fault by file and key."""
     settings = settings_of_environment()
     site = load_site(settings)
+    if faults := tuple(resource_faults(site.deck.offers)):
+        raise KnowledgeError(faults)
     about_words(settings.cards_directory)
     catalogue = services(site.knowledge)
     issuers = load_issuers(settings, catalogue)

@@ -76,7 +76,7 @@ def forbidden(text: str, never: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def resource_faults(offers: Iterable[Offer]) -> Iterator[str]:
     """Yield the offers whose resource is not valid FHIR R4."""
-    # Takes 0.15 s and 25 MB, so only where cards are loaded.
+    # Takes 0.15 s and 25 MB, so only when it is asked for.
     from fhir.resources.R4B.medicationrequest import MedicationRequest
     from fhir.resources.R4B.servicerequest import ServiceRequest
 

@@ -42,11 +42,14 @@ def load_cards(directory: Path | None = None, *, knowledge: Knowledge, public_ur
     """Load the cards of `directory`, by default those of the package.
 
     `public_url` is the address of this service as clients reach it, without a slash at its end.
-    Raises KnowledgeError with every fault found.
+    `fhir.resources` judges the offers of a directory that is named; those of the package have been
+    judged by its tests, and are again by `cds-service check`. Raises KnowledgeError with every
+    fault found.
     """
-    directory = directory or packaged_cards()
     faults: list[str] = []
-    deck = _deck(directory, knowledge, public_url.rstrip("/"), faults)
+    deck = _deck(directory or packaged_cards(), knowledge, public_url.rstrip("/"), faults)
+    if directory is not None:
+        faults += resource_faults(deck.offers)
     if faults:
         raise KnowledgeError(tuple(faults))
     return deck
@@ -86,7 +89,6 @@ def _deck(directory: Path, knowledge: Knowledge, public_url: str, faults: list[s
     faults += card_faults(deck)
     faults += number_faults(deck, citations)
     faults += word_faults(deck, knowledge, never)
-    faults += resource_faults(deck.offers)
     return deck
 
 

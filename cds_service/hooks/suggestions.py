@@ -1,7 +1,7 @@
 """What a card offers to add to the orders: one draft resource each, never a change of an order.
 
 The offers are data (`cards/suggestions.toml`); here it is decided which of them a patient still
-lacks and what the resource looks like. `fhir.resources` judges it when cards are loaded.
+lacks and what the resource looks like. `fhir.resources` judges it when cards are checked.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.rules import RULES
 from cds_service.errors import KnowledgeError
+from cds_service.hooks.card_checks import resource_faults
 from cds_service.hooks.card_files import load_cards, packaged_cards
 from cds_service.hooks.cards import CardDeck
 from cds_service.hooks.facts import CONDITIONS, FACTS
@@ -51,6 +52,10 @@ def cards(tmp_path: Path, knowledge: Knowledge) -> Cards:
 def test_the_packaged_cards_are_without_fault_and_one_for_each_rule(deck: CardDeck) -> None:
     assert set(deck.cards) == {rule.id for rule in RULES}
     assert all(name == template.rule_id for name, template in deck.cards.items())
+
+
+def test_every_offer_of_the_packaged_cards_is_valid_fhir(deck: CardDeck) -> None:
+    assert list(resource_faults(deck.offers)) == []
 
 
 def test_a_copy_loads_like_the_original(cards: Cards, deck: CardDeck) -> None:
