@@ -6,6 +6,7 @@ Nothing else reads the environment or the clock.
 from __future__ import annotations
 
 import os
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -123,13 +124,33 @@ def load_issuers(settings: Settings, catalogue: tuple[Service, ...]) -> tuple[Is
     return (development_issuer(use_labelled=settings.use_labelled),)
 
 
+def authorities(settings: Settings) -> bool | str:
+    """Return who vouches for servers: the path of the site's own bundle, or True, the public ones.
+
+    Raises ConfigurationError when the bundle cannot be used.
+    """
+    if settings.ca_file is None:
+        return True
+    try:
+        ssl.create_default_context(cafile=settings.ca_file)
+    except ssl.SSLError:
+        raise ConfigurationError("CDS_SERVICE_CA_FILE: holds no certificate in PEM") from None
+    except OSError as error:
+        reason = error.strerror
+        raise ConfigurationError(f"CDS_SERVICE_CA_FILE: cannot be read: {reason}") from None
+    return str(settings.ca_file)
+
+
 def fhir_client(settings: Settings) -> FhirClient:
-    """Return the client for FHIR servers: the site's deadline, threads for all calls at once."""
+    """Return the client for FHIR servers: the site's deadline, threads for all calls at once.
+
+    Raises ConfigurationError when the site's certificate authorities cannot be read.
+    """
     limits = FhirLimits(
         deadline_seconds=float(settings.fhir_deadline_seconds),
         threads=_FHIR_THREADS_PER_CALL * settings.in_flight_limit,
     )
-    return FhirClient(monotonic=time.monotonic, limits=limits)
+    return FhirClient(monotonic=time.monotonic, limits=limits, verify=authorities(settings))
 
 
 def compose(settings: Settings, *, on_loss: OnLoss) -> Installation:

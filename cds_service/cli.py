@@ -17,6 +17,7 @@ import orjson
 
 from cds_service.bootstrap import (
     Installation,
+    authorities,
     fhir_client,
     load_issuers,
     load_site,
@@ -87,6 +88,7 @@ def check() -> None:
     about_words(settings.cards_directory)
     catalogue = services(site.knowledge)
     issuers = load_issuers(settings, catalogue)
+    authorities(settings)
     click.echo(f"knowledge  {site.knowledge.version} ({site.knowledge.digest})")
     click.echo(f"services   {', '.join(service.id for service in catalogue)}")
     click.echo(f"callers    {', '.join(issuer.name for issuer in issuers)}")

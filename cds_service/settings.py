@@ -119,6 +119,11 @@ class Settings:
         "authentication.",
         read=Path,
     )
+    ca_file: Path | None = _setting(
+        "PEM file of the authorities that vouch for FHIR servers and key sets, instead of the "
+        "public ones.",
+        read=Path,
+    )
     trust_sandbox: bool = _setting(
         "Trust the key of the CDS Hooks Sandbox, which everybody has: development only.",
         read=_switch,

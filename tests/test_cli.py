@@ -32,6 +32,15 @@ def test_check_says_what_it_found_and_that_all_is_well() -> None:
     assert "callers    development" in result.output
 
 
+def test_check_names_a_setting_that_only_calling_back_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CDS_SERVICE_CA_FILE", "nowhere.pem")
+    result = run("check")
+    assert result.exit_code == 2
+    assert "CDS_SERVICE_CA_FILE: cannot be read" in result.output
+
+
 def test_evaluate_prints_the_card_as_a_person_reads_it() -> None:
     result = run("evaluate", WARNED, *DAY)
     assert result.exit_code == 0

@@ -16,7 +16,7 @@ from pathlib import Path
 import requests
 from flask import Flask
 
-from cds_service.bootstrap import Installation, compose
+from cds_service.bootstrap import Installation, authorities, compose
 from cds_service.errors import ConfigurationError, MalformedRequest
 from cds_service.fhir.exchange import exchange
 from cds_service.fhir.transport import deadline_session
@@ -137,7 +137,7 @@ def _door(parts: Installation, key_sets: Mapping[str, tuple[Issuer, KeySet]]) ->
 
 def _key_sets(parts: Installation) -> Mapping[str, tuple[Issuer, KeySet]]:
     """Return each issuer with its keys, by the `iss` of its tokens; nothing is fetched yet."""
-    session = deadline_session(verify=True, connections=1)
+    session = deadline_session(verify=authorities(parts.settings), connections=1)
     return {
         issuer.issuer: (
             issuer,

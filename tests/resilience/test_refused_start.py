@@ -41,6 +41,11 @@ def altered(setting: str, source: Path, file: str) -> Callable[[Path], dict[str,
     return write
 
 
+def no_certificate(folder: Path) -> dict[str, str]:
+    (folder / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    return {"CA_FILE": str(folder / "ca.pem")}
+
+
 def given(**settings: str) -> Callable[[Path], dict[str, str]]:
     return lambda _: settings
 
@@ -54,6 +59,8 @@ BROKEN: tuple[tuple[Callable[[Path], dict[str, str]], str], ...] = (
     (given(RULES_OFF="no-such-rule"), "CDS_SERVICE_RULES_OFF"),
     (given(DATABASE_URL="mysql://nowhere"), "CDS_SERVICE_DATABASE_URL"),
     (given(DATABASE_URL="sqlite:////proc/nowhere/x.sqlite3"), "CDS_SERVICE_DATABASE_URL"),
+    (given(CA_FILE="nowhere.pem"), "CDS_SERVICE_CA_FILE: cannot be read"),
+    (no_certificate, "CDS_SERVICE_CA_FILE: holds no certificate"),
     (given(AUDIT_FILE="audit.ndjson"), "CDS_SERVICE_AUDIT_KEY"),
     (given(DEMO_PATIENTS="nowhere"), "CDS_SERVICE_DEMO_PATIENTS"),
     (given(DATA_DIRECTORY="nowhere"), "knowledge.toml"),
