@@ -94,7 +94,7 @@ def _measured(
     ]
     files = {(each.name, each.opioids): _written(each, folder) for each in payloads}
     small = payloads[0]
-    start_goal = start(small.body, folder, times=effort.starts)
+    start_goal = start(small.body, _made(folder / "start"), times=effort.starts)
     ours = ending.enter_context(service(_made(folder / "service")))
     bare = ending.enter_context(reference(_made(folder / "bare"), _answer(ours, small)))
     comparisons = [
