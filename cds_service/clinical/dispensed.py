@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from fractions import Fraction
 
 from cds_service.clinical.knowledge import OpioidProduct
-from cds_service.clinical.ucum import Amount, Kind, Shortfall
+from cds_service.clinical.ucum import Amount, Exact, Kind, Shortfall, as_exact, quotient
 
 _PIECES: frozenset[Kind | None] = frozenset({"solid", "patch", "spray", "piece"})
 
@@ -40,7 +39,7 @@ class Share:
     people to check, strength included: "2 tablet x 5 mg x 4/day".
     """
 
-    units: Fraction
+    units: Exact
     kind: Kind | None
     text: str
 
@@ -55,14 +54,14 @@ def dispensed(written: Amount | Shortfall, product: OpioidProduct | None) -> Sha
     own = _text(written.value, written.unit)
     if product is None:
         return Share(units=written.value, kind=written.kind, text=own)
-    strength, unit = Fraction(product.strength), product.strength_unit
+    strength, unit = as_exact(product.strength), product.strength_unit
     if written.kind in _DISPENSED_AS[unit]:
         return Share(units=written.value, kind=None, text=f"{own} x {_text(strength, unit)}")
     if written.kind != _MEASURED_AS[unit]:
         return Shortfall.UNFIT_UNIT
     if product.is_combination:
         return Shortfall.COMBINATION_MASS
-    return Share(units=written.value / strength, kind=None, text=own)
+    return Share(units=quotient(written.value, strength), kind=None, text=own)
 
 
 def agree(shares: Iterable[Share]) -> bool:
@@ -74,15 +73,15 @@ def agree(shares: Iterable[Share]) -> bool:
     return len(kinds) == 1 or (kinds <= _PIECES and len(kinds - {"piece"}) == 1)
 
 
-def as_decimal(number: Fraction) -> Decimal:
+def as_decimal(number: Exact) -> Decimal:
     """Return the number to 28 significant digits; exact wherever it ends before."""
     return _DIVISION.divide(Decimal(number.numerator), Decimal(number.denominator))
 
 
-def as_text(number: Fraction, *, decimals: int = 4) -> str:
+def as_text(number: Exact, *, decimals: int = 4) -> str:
     """Return the number for people, rounded, without trailing zeros and without exponent.
 
-    >>> as_text(Fraction(24, 7)), as_text(Fraction(60))
+    >>> as_text(quotient(24, 7)), as_text(60)
     ('3.4286', '60')
     """
     if number.denominator == 1:
@@ -90,7 +89,7 @@ def as_text(number: Fraction, *, decimals: int = 4) -> str:
     return f"{as_decimal(number):.{decimals}f}".rstrip("0").rstrip(".")
 
 
-def _text(value: Fraction, unit: str) -> str:
+def _text(value: Exact, unit: str) -> str:
     """Return the amount with its unit; release of a patch in mcg/h, as labels have it."""
     if unit == "mg/h":
         return f"{as_text(value * _MCG_PER_MG)} mcg/h"

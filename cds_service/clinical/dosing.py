@@ -9,14 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import ROUND_CEILING, Context, Decimal
-from fractions import Fraction
 
 from cds_service.clinical.dispensed import Share, agree, as_decimal, as_text, dispensed
 from cds_service.clinical.knowledge import OpioidProduct
 from cds_service.clinical.record import Dosage, DoseAmount, Order, Quantity
 from cds_service.clinical.span import bounds_days
 from cds_service.clinical.timing import times_per_day
-from cds_service.clinical.ucum import Amount, Shortfall, amount, length_days, released
+from cds_service.clinical.ucum import (
+    Amount,
+    Exact,
+    Shortfall,
+    amount,
+    as_exact,
+    length_days,
+    quotient,
+    released,
+)
 
 _RANK: Mapping[str | None, int] = {"ordered": 0, "calculated": 2}
 """Which of several doseAndRate entries is believed; one without type stands between."""
@@ -58,7 +66,7 @@ def units_per_day(order: Order, product: OpioidProduct | None) -> Decimal | None
         filled = dispensed(amount(order.quantity), product)
         if isinstance(filled, Shortfall) or not agree((intake, filled)):
             return None
-        units *= Fraction(order.quantity.value) / filled.units
+        units *= quotient(as_exact(order.quantity.value), filled.units)
     return _ROUNDED_UP.divide(Decimal(units.numerator), Decimal(units.denominator))
 
 
@@ -91,6 +99,8 @@ def _combined(
 
     A dosage without `sequence` goes on beside every step.
     """
+    if len(dosages) == 1:
+        return share_of(dosages[0])
     found = [(dosage.sequence, share_of(dosage)) for dosage in dosages]
     shortfalls = [share for _, share in found if isinstance(share, Shortfall)]
     if shortfalls:
@@ -116,7 +126,7 @@ def _sum(shares: Sequence[Share]) -> Share:
     if len(shares) == 1:
         return shares[0]
     return Share(
-        units=sum((share.units for share in shares), Fraction(0)),
+        units=sum(share.units for share in shares),
         kind=next((share.kind for share in shares if share.kind != "piece"), "piece"),
         text=f"({' + '.join(share.text for share in shares)})",
     )
@@ -131,7 +141,7 @@ def _taken(dosage: Dosage, product: OpioidProduct | None) -> Share | Shortfall:
         return Shortfall.UNREADABLE
     dose, times = _dose(dosage, product), times_per_day(dosage.timing)
     maximum = _maximum(dosage, product)
-    if isinstance(dose, Share) and isinstance(times, Fraction):
+    if isinstance(dose, Share) and not isinstance(times, Shortfall):
         taken = _times(dose, times)
         if isinstance(maximum, Share) and maximum.units < taken.units:
             return replace(taken, text=f"{taken.text} [stated maximum {maximum.text} not applied]")
@@ -148,10 +158,10 @@ def _maximum(dosage: Dosage, product: OpioidProduct | None) -> Share | Shortfall
     if length is None:
         return None
     dose = dispensed(amount(dosage.maximum), product)
-    return dose if isinstance(dose, Shortfall) else _times(dose, 1 / length)
+    return dose if isinstance(dose, Shortfall) else _times(dose, quotient(1, length))
 
 
-def _times(dose: Share, times: Fraction) -> Share:
+def _times(dose: Share, times: Exact) -> Share:
     return Share(
         units=dose.units * times, kind=dose.kind, text=f"{dose.text} x {as_text(times)}/day"
     )
@@ -159,6 +169,9 @@ def _times(dose: Share, times: Fraction) -> Share:
 
 def _dose(dosage: Dosage, product: OpioidProduct | None) -> Share | Shortfall:
     """Return the dose at a time: ordered before calculated, the largest of several alike."""
+    if len(dosage.amounts) == 1:
+        only = _written(dosage.amounts[0])
+        return Shortfall.NO_DOSE if only is None else dispensed(only, product)
     written = [(_RANK.get(entry.kind, 1), _written(entry)) for entry in dosage.amounts]
     stated = [(rank, found) for rank, found in written if found is not None]
     best = min((rank for rank, _ in stated), default=None)
@@ -196,7 +209,7 @@ def _from_supply(order: Order, product: OpioidProduct | None) -> Share | None:
         return None
     text = fill.text if fills == 1 else f"{fills} x {fill.text}"
     return Share(
-        units=fill.units * fills / length,
+        units=quotient(fill.units * fills, length),
         kind=fill.kind,
         text=f"{text} / {as_text(length)} days",
     )

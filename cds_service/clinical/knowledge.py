@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -87,6 +87,8 @@ ReleaseForm = Literal[
 ]
 """Groups of dose forms that renew one another, and that a conversion factor belongs to."""
 
+StrengthUnit = Literal["mg", "mg/mL", "mg/h", "mg/actuation"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpioidProduct:
@@ -103,7 +105,7 @@ class OpioidProduct:
     use: OpioidUse
     not_counted_reason: str | None
     strength: Decimal
-    strength_unit: Literal["mg", "mg/mL", "mg/h", "mg/actuation"]
+    strength_unit: StrengthUnit
     dose_form: str
     release_form: ReleaseForm
     is_combination: bool
@@ -152,6 +154,13 @@ class NameVocabulary:
     not_counted: tuple[NotCountedWords, ...]
     oud: frozenset[str]
     analgesic: frozenset[str]
+
+
+_STRENGTH_UNITS: Mapping[str, tuple[StrengthUnit, ...]] = {
+    "mg": ("mg", "mg/mL"),
+    "mcg/h": ("mg/h",),
+}
+"""By unit of a factor: the units of strength of products it can be applied to."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -256,3 +265,20 @@ class Knowledge:
     benzodiazepine_names: frozenset[str]
     naloxone: frozenset[str]
     naloxone_names: frozenset[str]
+    convertible_ingredients: frozenset[str] = field(init=False, repr=False)
+    _factors: Mapping[tuple[str, str, str], MmeFactor] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Key the factors by what an order asks for: ingredient, form, unit of strength."""
+        convertible = (row.ingredient for row in self.mme_factors if row.factor is not None)
+        object.__setattr__(self, "convertible_ingredients", frozenset(convertible))
+        factors = {
+            (row.ingredient, row.release_form, strength_unit): row
+            for row in self.mme_factors
+            for strength_unit in _STRENGTH_UNITS.get(row.unit, ())  # the loader refuses others
+        }
+        object.__setattr__(self, "_factors", factors)
+
+    def mme_factor_of(self, product: OpioidProduct) -> MmeFactor | None:
+        """Return the row for a product; none where it multiplies another unit than its strength."""
+        return self._factors.get((product.ingredient, product.release_form, product.strength_unit))

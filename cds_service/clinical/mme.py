@@ -5,28 +5,23 @@ What an order means per day in tablets, mL or patches comes from `dosing`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from typing import TypeVar
 
 from cds_service.clinical.dispensed import as_decimal, as_text
 from cds_service.clinical.dosing import daily_intake, units_at_a_time
 from cds_service.clinical.drugs import RecognisedOpioid
-from cds_service.clinical.knowledge import Knowledge, MmeFactor, OpioidProduct
+from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Order
-from cds_service.clinical.ucum import Shortfall
+from cds_service.clinical.ucum import Exact, Shortfall, as_exact
 
 # Bounds of a plausible order, not clinical limits: beyond them a number is a slip of the pen.
 LEAST_MME_PER_DAY = Fraction(1, 10)
-MOST_MME_PER_DAY = Fraction(10_000)
-
-_STRENGTH_UNITS: Mapping[str, frozenset[str]] = {
-    "mg": frozenset({"mg", "mg/mL"}),
-    "mcg/h": frozenset({"mg/h"}),
-}
-"""By unit of a factor: the units of strength of products it can be applied to."""
+MOST_MME_PER_DAY = 10_000
 
 _MCG_PER_MG = 1_000
 
@@ -90,9 +85,12 @@ class DailyDose:
         return tuple(line for line in self.lines if line.mme_per_day is None)
 
 
+Told = TypeVar("Told", DoseLine, RenewedOrder)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Conversion:
-    mme_per_day: Fraction
+    mme_per_day: Exact
     formula: str
 
 
@@ -116,18 +114,21 @@ def daily_dose(
     conversions = [_conversion(opioid, knowledge) for opioid, _ in taken]
     converted = [each.mme_per_day for each in conversions if isinstance(each, _Conversion)]
     renewed = tuple(renewal for _, renewal in renewals if renewal is not None)
-    lines = (
+    lines = [
         _line(opioid, each, is_draft=is_draft)
         for (opioid, is_draft), each in zip(taken, conversions, strict=True)
-    )
+    ]
     return DailyDose(
-        mme_per_day=as_decimal(sum(converted, Fraction(0))) if converted else None,
+        mme_per_day=as_decimal(sum(converted)) if converted else None,
         is_complete=len(converted) == len(taken)
         and not any(renewal.is_form_assumed for renewal in renewed),
-        lines=tuple(sorted(lines, key=lambda line: (not line.is_draft, str(line)))),
+        lines=(
+            *_in_order(line for line in lines if line.is_draft),
+            *_in_order(line for line in lines if not line.is_draft),
+        ),
         edition=knowledge.mme_edition,
         as_of=as_of,
-        renewed=tuple(sorted(renewed, key=str)),
+        renewed=tuple(_in_order(renewed)),
     )
 
 
@@ -137,16 +138,14 @@ def _renewal(current: OpioidOrder, drafts: tuple[OpioidOrder, ...]) -> RenewedOr
     Where the form of either is not known, the same ingredient is enough: one drug counted twice
     is the more likely error. That is marked.
     """
-    same = [draft for draft in drafts if draft.drug.ingredient == current.drug.ingredient]
-    forms = [(_release_form(draft), _release_form(current)) for draft in same]
-    is_known = any(
-        of_draft is not None and of_draft == of_current for of_draft, of_current in forms
-    )
-    if not is_known and not any(None in pair for pair in forms):
+    ingredient, form = current.drug.ingredient, _release_form(current)
+    forms = [_release_form(draft) for draft in drafts if draft.drug.ingredient == ingredient]
+    is_known = form is not None and form in forms
+    if not forms or not (is_known or form is None or None in forms):
         return None
     return RenewedOrder(
         reference=current.order.reference,
-        ingredient=current.drug.ingredient,
+        ingredient=ingredient,
         is_form_assumed=not is_known,
     )
 
@@ -155,53 +154,42 @@ def _release_form(opioid: OpioidOrder) -> str | None:
     return None if opioid.drug.product is None else opioid.drug.product.release_form
 
 
+def _in_order(of_one_kind: Iterable[Told]) -> list[Told]:
+    """Sort by all that is said of each, so that the sequence of orders does not matter."""
+    items = list(of_one_kind)
+    return sorted(items, key=str) if len(items) > 1 else items
+
+
 def _line(opioid: OpioidOrder, found: _Conversion | Shortfall, *, is_draft: bool) -> DoseLine:
     return DoseLine(
         reference=opioid.order.reference,
         ingredient=opioid.drug.ingredient,
         is_draft=is_draft,
-        mme_per_day=as_decimal(found.mme_per_day) if isinstance(found, _Conversion) else None,
-        formula=found.formula if isinstance(found, _Conversion) else "",
-        reason=None if isinstance(found, _Conversion) else found.value,
+        mme_per_day=None if isinstance(found, Shortfall) else as_decimal(found.mme_per_day),
+        formula="" if isinstance(found, Shortfall) else found.formula,
+        reason=found.value if isinstance(found, Shortfall) else None,
     )
 
 
 def _conversion(opioid: OpioidOrder, knowledge: Knowledge) -> _Conversion | Shortfall:
     product = opioid.drug.product
     if product is None:
-        is_convertible = any(
-            row.ingredient == opioid.drug.ingredient and row.factor is not None
-            for row in knowledge.mme_factors
-        )
+        is_convertible = opioid.drug.ingredient in knowledge.convertible_ingredients
         return Shortfall.NO_PRODUCT if is_convertible else Shortfall.NO_FACTOR
-    row = _factor(product, knowledge)
+    row = knowledge.mme_factor_of(product)
     if row is None or row.factor is None:
         return Shortfall.NO_FACTOR
+    strength = as_exact(product.strength)
     if row.unit == "mcg/h":
         share = units_at_a_time(opioid.order, product)
-        strength = Fraction(product.strength) * _MCG_PER_MG
+        strength *= _MCG_PER_MG
     else:
         share = daily_intake(opioid.order, product)
-        strength = Fraction(product.strength)
     if isinstance(share, Shortfall):
         return share
-    factor = Fraction(row.factor)
+    factor = as_exact(row.factor)
     mme = share.units * strength * factor
     if not LEAST_MME_PER_DAY <= mme <= MOST_MME_PER_DAY:
         return Shortfall.OUT_OF_BOUNDS
     total = as_text(mme, decimals=2)
     return _Conversion(mme_per_day=mme, formula=f"{share.text} x {as_text(factor)} = {total}")
-
-
-def _factor(product: OpioidProduct, knowledge: Knowledge) -> MmeFactor | None:
-    """Return the row for the product; none where it multiplies another unit than the strength's."""
-    return next(
-        (
-            row
-            for row in knowledge.mme_factors
-            if row.ingredient == product.ingredient
-            and row.release_form == product.release_form
-            and product.strength_unit in _STRENGTH_UNITS[row.unit]
-        ),
-        None,
-    )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from fractions import Fraction
 
 from cds_service.clinical.record import Order
-from cds_service.clinical.ucum import length_days
+from cds_service.clinical.ucum import Exact, length_days
 
 
 def start_of(order: Order) -> date | None:
@@ -17,7 +16,7 @@ def start_of(order: Order) -> date | None:
     return order.bounds_start or order.authored_on or order.validity_start
 
 
-def bounds_days(order: Order) -> Fraction | None:
+def bounds_days(order: Order) -> Exact | None:
     """Return the days from the start to the end of the bounds, both included, or their length.
 
     None without either, and for an end before the start.
@@ -27,5 +26,5 @@ def bounds_days(order: Order) -> Fraction | None:
     start = start_of(order)
     if order.bounds_end is not None and start is not None:
         length = (order.bounds_end - start).days + 1
-        return Fraction(length) if length > 0 else None
+        return length if length > 0 else None
     return None if order.bounds_duration is None else length_days(order.bounds_duration)

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 from typing import Literal
 
 from cds_service.clinical.dosing import days, units_per_day
 from cds_service.clinical.drugs import RecognisedOpioid
 from cds_service.clinical.record import Order
 from cds_service.clinical.span import bounds_days
+from cds_service.clinical.ucum import Exact
 
 SupplySource = Literal["expected-supply", "bounds", "quantity", "unknown"]
 
@@ -26,6 +26,9 @@ class Supply:
 
     days: int | None
     source: SupplySource
+
+
+_UNKNOWN = Supply(days=None, source="unknown")
 
 
 def supply_of(order: Order, drug: RecognisedOpioid | None) -> Supply:
@@ -46,7 +49,7 @@ def supply_of(order: Order, drug: RecognisedOpioid | None) -> Supply:
     per_day = units_per_day(order, None if drug is None else drug.product)
     if per_day and order.quantity is not None and order.quantity.value:
         return _supply(order.quantity.value / per_day * (1 + refills), "quantity")
-    return Supply(days=None, source="unknown")
+    return _UNKNOWN
 
 
 def supply_from(start: date, order: Order, drug: RecognisedOpioid | None) -> Supply:
@@ -58,8 +61,8 @@ def supply_from(start: date, order: Order, drug: RecognisedOpioid | None) -> Sup
     if supply.source != "bounds" or order.bounds_end is None:
         return supply
     left = (order.bounds_end - start).days + 1
-    return Supply(days=left, source="bounds") if left > 0 else Supply(days=None, source="unknown")
+    return Supply(days=left, source="bounds") if left > 0 else _UNKNOWN
 
 
-def _supply(length: Decimal | Fraction, source: SupplySource) -> Supply:
+def _supply(length: Decimal | Exact, source: SupplySource) -> Supply:
     return Supply(days=math.ceil(length), source=source)

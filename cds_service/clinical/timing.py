@@ -6,22 +6,22 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from cds_service.clinical.record import Quantity, Timing
-from cds_service.clinical.ucum import DAYS_PER_UNIT, Shortfall, exact, length_days
+from cds_service.clinical.record import Timing
+from cds_service.clinical.ucum import DAYS_PER_UNIT, Exact, Shortfall, days_of, exact, quotient
 
 MOST_TIMES_PER_DAY = 48
 """Every half hour: a bound of plausible writing, not a clinical limit."""
 
 _DAYS_PER_WEEK = 7
 
-_TIMES_PER_DAY: Mapping[str, Fraction] = {
-    **dict.fromkeys(("QD", "DAILY", "AM", "QAM", "PM", "QPM", "BED", "QHS", "HS"), Fraction(1)),
-    **dict.fromkeys(("BID",), Fraction(2)),
-    **dict.fromkeys(("TID",), Fraction(3)),
-    **dict.fromkeys(("QID",), Fraction(4)),
+_TIMES_PER_DAY: Mapping[str, Exact] = {
+    **dict.fromkeys(("QD", "DAILY", "AM", "QAM", "PM", "QPM", "BED", "QHS", "HS"), 1),
+    **dict.fromkeys(("BID",), 2),
+    **dict.fromkeys(("TID",), 3),
+    **dict.fromkeys(("QID",), 4),
     **dict.fromkeys(("QOD",), Fraction(1, 2)),
-    **dict.fromkeys(("WK", "QWK"), 1 / DAYS_PER_UNIT["wk"]),
-    **dict.fromkeys(("MO", "QMO"), 1 / DAYS_PER_UNIT["mo"]),
+    **dict.fromkeys(("WK", "QWK"), quotient(1, DAYS_PER_UNIT["wk"])),
+    **dict.fromkeys(("MO", "QMO"), quotient(1, DAYS_PER_UNIT["mo"])),
 }
 """Source: HL7 v3 GTSAbbreviation, and the Latin forms in common use."""
 
@@ -29,7 +29,7 @@ _EVERY = re.compile(r"Q(\d{1,3})(?:-(\d{1,3}))?([HD])")
 """Q6H, Q4-6H, Q72H, Q3D."""
 
 
-def times_per_day(timing: Timing | None) -> Fraction | Shortfall:
+def times_per_day(timing: Timing | None) -> Exact | Shortfall:
     """Return the largest number of times a day, more than 0 and at most 48, or why it is unknown.
 
     The first that is known of: frequency and period, the code, the times of day. As needed counts
@@ -47,26 +47,26 @@ def times_per_day(timing: Timing | None) -> Fraction | Shortfall:
     return times
 
 
-def _from_repeat(timing: Timing) -> Fraction | Shortfall | None:
+def _from_repeat(timing: Timing) -> Exact | Shortfall | None:
     """Return the upper frequency over the shorter period; no frequency is once a period (FHIR).
 
     With times of day and no frequency, the times of day say how often.
     """
     stated = [f for f in (timing.frequency, timing.frequency_max) if f is not None]
-    periods = [p for p in (timing.period, timing.period_max) if p is not None]
+    periods = [exact(p) for p in (timing.period, timing.period_max) if p is not None]
     if not periods or (not stated and timing.times_of_day):
         return None
-    frequency = max(stated, default=1)
-    if frequency < 1 or any(exact(period) is None for period in periods):
+    frequency, plausible = max(stated, default=1), [p for p in periods if p is not None]
+    if frequency < 1 or len(plausible) < len(periods):
         return Shortfall.OUT_OF_BOUNDS
-    length = length_days(Quantity(value=min(periods), unit=timing.period_unit))
+    length = days_of(min(plausible), timing.period_unit)
     if length is None:
         return None
-    times = frequency / length
+    times = quotient(frequency, length)
     return _over_week(times, timing) if length <= 1 else times
 
 
-def _from_code(code: str | None) -> Fraction | Shortfall | None:
+def _from_code(code: str | None) -> Exact | Shortfall | None:
     if code is None:
         return None
     word = code.removesuffix("PRN").strip()
@@ -76,16 +76,16 @@ def _from_code(code: str | None) -> Fraction | Shortfall | None:
     interval = min(int(number) for number in every.group(1, 2) if number is not None)
     if interval < 1:
         return Shortfall.OUT_OF_BOUNDS
-    return 1 / (interval * DAYS_PER_UNIT[every[3].lower()])
+    return quotient(1, interval * DAYS_PER_UNIT[every[3].lower()])
 
 
-def _from_times_of_day(timing: Timing) -> Fraction | None:
+def _from_times_of_day(timing: Timing) -> Exact | None:
     if not timing.times_of_day:
         return None
-    return _over_week(Fraction(timing.times_of_day), timing)
+    return _over_week(timing.times_of_day, timing)
 
 
-def _over_week(times: Fraction, timing: Timing) -> Fraction:
+def _over_week(times: Exact, timing: Timing) -> Exact:
     """Spread over the whole week what is taken on certain days of it only, if any are named."""
     if not timing.days_of_week:
         return times

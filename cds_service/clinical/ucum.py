@@ -1,6 +1,6 @@
 """Amounts of time and of drug as orders write them: UCUM codes or English words, read exactly.
 
-Numbers are fractions, so that a third of a patch stays a third. What an amount means for a dose
+Numbers are exact, so that a third of a patch stays a third. What an amount means for a dose
 is decided in `dosing`. No unit is guessed: a number without one is no amount.
 """
 
@@ -18,6 +18,12 @@ from cds_service.clinical.record import Quantity
 
 Meaning = TypeVar("Meaning")
 
+Exact = int | Fraction
+"""An exact number; a whole one is an int where it can be, which counts many times faster.
+
+Division is `quotient`: the `/` of two ints would be a float, which mypy does not let pass.
+"""
+
 # Bounds of plausible writing, not clinical limits: a number beyond them is a slip or an attack.
 # The decimals keep a number with thousands of digits from costing time.
 LEAST_NUMBER = Decimal("0.001")
@@ -25,25 +31,25 @@ MOST_NUMBER = Decimal(1_000_000)
 MOST_DECIMALS = 30
 MOST_DAYS = 36_525
 
-DAYS_PER_UNIT: Mapping[str, Fraction] = {
+DAYS_PER_UNIT: Mapping[str, Exact] = {
     **dict.fromkeys(("s", "sec", "second"), Fraction(1, 86_400)),
     **dict.fromkeys(("min", "minute"), Fraction(1, 1_440)),
     **dict.fromkeys(("h", "hr", "hour"), Fraction(1, 24)),
-    **dict.fromkeys(("d", "day"), Fraction(1)),
-    **dict.fromkeys(("wk", "week"), Fraction(7)),
+    **dict.fromkeys(("d", "day"), 1),
+    **dict.fromkeys(("wk", "week"), 7),
     **dict.fromkeys(("mo", "month"), Fraction("30.4375")),
     **dict.fromkeys(("a", "ann", "yr", "year"), Fraction("365.25")),
 }
 """Source: UCUM, tables 5 and 8 (month and year are the mean Julian ones)."""
 
-_MILLIGRAMS: Mapping[str, Fraction] = {
+_MILLIGRAMS: Mapping[str, Exact] = {
     **dict.fromkeys(("ug", "mcg", "microgram"), Fraction(1, 1_000)),
-    **dict.fromkeys(("mg", "milligram"), Fraction(1)),
-    **dict.fromkeys(("g", "gm", "gram"), Fraction(1_000)),
+    **dict.fromkeys(("mg", "milligram"), 1),
+    **dict.fromkeys(("g", "gm", "gram"), 1_000),
 }
-_MILLILITRES: Mapping[str, Fraction] = {
-    **dict.fromkeys(("ml", "milliliter", "millilitre"), Fraction(1)),
-    **dict.fromkeys(("l", "liter", "litre"), Fraction(1_000)),
+_MILLILITRES: Mapping[str, Exact] = {
+    **dict.fromkeys(("ml", "milliliter", "millilitre"), 1),
+    **dict.fromkeys(("l", "liter", "litre"), 1_000),
 }
 
 Kind = Literal["mass", "volume", "release", "solid", "patch", "spray", "piece"]
@@ -60,6 +66,13 @@ _PIECES: Mapping[str, tuple[Kind, str]] = {
     **dict.fromkeys(("1", "unit", "each", "ea", "piece"), ("piece", "unit")),
     **dict.fromkeys(("pill",), ("piece", "pill")),
 }
+
+_AMOUNTS: Mapping[str, tuple[Exact, Kind, str]] = {
+    **{word: (factor, "mass", "mg") for word, factor in _MILLIGRAMS.items()},
+    **{word: (factor, "volume", "mL") for word, factor in _MILLILITRES.items()},
+    **{word: (1, kind, unit) for word, (kind, unit) in _PIECES.items()},
+}
+"""By word: what one such unit is in the unit of its kind, the kind, and the word for people."""
 
 _ANNOTATION = re.compile(r"\{([^{}]*)\}")
 
@@ -91,33 +104,60 @@ class Amount:
     `unit` is the word for people: "mg", "mL", "mg/h", "tablet".
     """
 
-    value: Fraction
+    value: Exact
     kind: Kind
     unit: str
 
 
-def exact(number: Decimal) -> Fraction | None:
-    """Return a written number as a fraction, or None when it is not plausible.
+def as_exact(number: Decimal) -> Exact:
+    """Return a finite number that is known to be plausible.
+
+    >>> as_exact(Decimal("2.50")), as_exact(Decimal("10.0"))
+    (Fraction(5, 2), 10)
+    """
+    numerator, denominator = number.as_integer_ratio()
+    return numerator if denominator == 1 else Fraction(numerator, denominator)
+
+
+def quotient(number: Exact, divisor: Exact) -> Exact:
+    """Return `number / divisor`.
+
+    >>> quotient(24, 6), quotient(1, 3)
+    (4, Fraction(1, 3))
+    """
+    if divisor == 1:
+        return number
+    fraction = Fraction(number, divisor)
+    return fraction.numerator if fraction.denominator == 1 else fraction
+
+
+def exact(number: Decimal) -> Exact | None:
+    """Return a written number as an exact one, or None when it is not plausible.
 
     Zero, infinity and anything outside 0.001 to 1,000,000 (both allowed) are not.
     """
     if not number.is_finite() or not LEAST_NUMBER <= number <= MOST_NUMBER:
         return None
     decimals = -int(number.as_tuple().exponent)
-    return Fraction(number) if decimals <= MOST_DECIMALS else None
+    return as_exact(number) if decimals <= MOST_DECIMALS else None
 
 
-def length_days(span: Quantity) -> Fraction | None:
+def length_days(span: Quantity) -> Exact | None:
     """Return a span of time in days, more than 0; None without a unit of time or beyond bounds.
 
     >>> length_days(Quantity(value=Decimal(72), unit="h"))
     Fraction(3, 1)
     """
     number = exact(span.value)
-    unit = None if span.unit is None else _looked_up(_word(span.unit), DAYS_PER_UNIT)
-    if number is None or unit is None:
+    return None if number is None else days_of(number, span.unit)
+
+
+def days_of(number: Exact, unit: str | None) -> Exact | None:
+    """Return a plausible number of units of time in days; None like `length_days`."""
+    one = None if unit is None else _looked_up(_word(unit), DAYS_PER_UNIT)
+    if one is None:
         return None
-    length = number * unit
+    length = number * one
     return length if length <= MOST_DAYS else None
 
 
@@ -134,24 +174,21 @@ def amount(quantity: Quantity) -> Amount | Shortfall:
         return Shortfall.OUT_OF_BOUNDS
     if quantity.unit is None or not quantity.unit.strip():
         return Shortfall.NO_UNIT
-    word = _word(quantity.unit)
-    if milligrams := _looked_up(word, _MILLIGRAMS):
-        return Amount(value=value * milligrams, kind="mass", unit="mg")
-    if millilitres := _looked_up(word, _MILLILITRES):
-        return Amount(value=value * millilitres, kind="volume", unit="mL")
-    if piece := _looked_up(word, _PIECES):
-        return Amount(value=value, kind=piece[0], unit=piece[1])
-    return _release(value, quantity.unit)
+    known = _looked_up(_word(quantity.unit), _AMOUNTS)
+    if known is None:
+        return _release(value, quantity.unit)
+    factor, kind, unit = known
+    return Amount(value=value * factor, kind=kind, unit=unit)
 
 
-def released(mass: Amount, time_days: Fraction) -> Amount | Shortfall:
+def released(mass: Amount, time_days: Exact) -> Amount | Shortfall:
     """Return a mass given off over a time as mg per hour; other amounts have no such rate."""
     if mass.kind != "mass":
         return Shortfall.UNFIT_UNIT
-    return Amount(value=mass.value / (time_days * 24), kind="release", unit="mg/h")
+    return Amount(value=quotient(mass.value, time_days * 24), kind="release", unit="mg/h")
 
 
-def _release(value: Fraction, unit: str) -> Amount | Shortfall:
+def _release(value: Exact, unit: str) -> Amount | Shortfall:
     numerator, _, denominator = unit.lower().replace(" per ", "/").partition("/")
     milligrams = _looked_up(_word(numerator), _MILLIGRAMS)
     time_days = _looked_up(_word(denominator), DAYS_PER_UNIT)
