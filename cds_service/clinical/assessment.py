@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from operator import attrgetter
 from typing import Literal
 
 from cds_service.clinical.calendar import months_before
 from cds_service.clinical.criteria import PhysicalPain, SocialPain, physical_pain, social_pain
-from cds_service.clinical.drugs import is_benzodiazepine, is_naloxone, recognised_opioid
+from cds_service.clinical.drugs import DrugKind, DrugKinds
 from cds_service.clinical.exclusions import Exclusions, exclusions
 from cds_service.clinical.exposure import (
     Exposure,
@@ -21,7 +22,7 @@ from cds_service.clinical.exposure import (
 from cds_service.clinical.knowledge import Knowledge, Thresholds
 from cds_service.clinical.mme import DailyDose, OpioidOrder, daily_dose
 from cds_service.clinical.orders import OrderReading, draft_reading, is_being_ordered, is_given
-from cds_service.clinical.record import ORDER_GAPS, Drug, Order, PatientRecord
+from cds_service.clinical.record import ORDER_GAPS, Order, PatientRecord
 from cds_service.clinical.span import start_of
 from cds_service.clinical.supply import supply_of
 
@@ -77,21 +78,26 @@ def assess(record: PatientRecord, knowledge: Knowledge, *, as_of: date, hook: Ho
     """
     excluded = exclusions(record, knowledge, as_of=as_of)
     pain = physical_pain(record, knowledge, as_of=as_of)
+    drugs = DrugKinds((*record.orders, *record.drafts), knowledge)
     drafts = tuple(
-        draft_reading(
-            order,
-            knowledge,
-            as_of=as_of,
-            has_opioid_use_disorder=excluded.has_opioid_use_disorder,
-        )
-        for order in record.drafts
+        [
+            draft_reading(
+                order,
+                knowledge,
+                as_of=as_of,
+                has_opioid_use_disorder=excluded.has_opioid_use_disorder,
+                drugs=drugs,
+            )
+            for order in record.drafts
+        ]
     )
-    opioid_drafts = tuple(draft for draft in drafts if draft.counts)
+    opioid_drafts = tuple([draft for draft in drafts if draft.counts])
     past = exposure(
         _past_orders(record, as_of),
         knowledge,
         as_of=as_of,
         has_opioid_use_disorder=excluded.has_opioid_use_disorder,
+        drugs=drugs,
         drafts=opioid_drafts,
         has_long_term_code=pain.has_long_term_opioid_code,
         is_refill_without_history=hook == "medication-refill"
@@ -100,7 +106,7 @@ def assess(record: PatientRecord, knowledge: Knowledge, *, as_of: date, hook: Ho
     )
     current = current_orders(past.readings, knowledge.thresholds, as_of)
     dose = _dose(record, knowledge, as_of, drafts=opioid_drafts, current=current)
-    benzodiazepine = _has_benzodiazepine(record, knowledge, as_of)
+    benzodiazepine = _has_benzodiazepine(record, drugs, knowledge.thresholds, as_of)
     return Assessment(
         record=record,
         knowledge=knowledge,
@@ -110,19 +116,21 @@ def assess(record: PatientRecord, knowledge: Knowledge, *, as_of: date, hook: Ho
         drafts=drafts,
         opioid_drafts=opioid_drafts,
         crossing_drafts=tuple(
-            draft
-            for draft in opioid_drafts
-            if crosses(past.current_run, draft, knowledge.thresholds)
+            [
+                draft
+                for draft in opioid_drafts
+                if crosses(past.current_run, draft, knowledge.thresholds)
+            ]
         ),
         opioid_orders=(*opioid_drafts, *current),
         social_pain=social_pain(record, knowledge, as_of=as_of),
         physical_pain=pain,
         exclusions=excluded,
-        has_moud=_has_moud(record, knowledge, as_of, excluded),
+        has_moud=_has_moud(record, drugs, excluded, knowledge.thresholds, as_of),
         dose=dose,
         has_benzodiazepine=benzodiazepine,
         needs_naloxone_offer=(_is_high(dose, knowledge.thresholds) or benzodiazepine)
-        and not _has_naloxone(record, knowledge, as_of),
+        and not _has_naloxone(record, drugs, knowledge.thresholds, as_of),
     )
 
 
@@ -130,9 +138,11 @@ def _past_orders(record: PatientRecord, as_of: date) -> tuple[Order, ...]:
     """Leave out what the context is about: an order that starts today and is being signed."""
     drafted = {draft.reference for draft in record.drafts}
     return tuple(
-        order
-        for order in record.orders
-        if order.reference not in drafted or start_of(order) != as_of
+        [
+            order
+            for order in record.orders
+            if order.reference not in drafted or start_of(order) != as_of
+        ]
     )
 
 
@@ -147,19 +157,22 @@ def _dose(
     """Return the dose of the day; an order that could not be read may add to it."""
     dose = daily_dose(
         drafts=_opioid_orders(drafts),
-        current=_opioid_orders(r for r in current if _covers(r, as_of)),
+        current=_opioid_orders([r for r in current if _covers(r, as_of)]),
         knowledge=knowledge,
         as_of=as_of,
     )
-    is_all_read = not any(gap.kind in ORDER_GAPS for gap in record.gaps)
-    return replace(dose, is_complete=dose.is_complete and is_all_read)
+    if dose.is_complete and any(gap.kind in ORDER_GAPS for gap in record.gaps):
+        return replace(dose, is_complete=False)
+    return dose
 
 
 def _opioid_orders(readings: Iterable[OrderReading]) -> tuple[OpioidOrder, ...]:
     return tuple(
-        OpioidOrder(order=reading.order, drug=reading.drug)
-        for reading in readings
-        if reading.drug is not None
+        [
+            OpioidOrder(order=reading.order, drug=reading.drug)
+            for reading in readings
+            if reading.drug is not None
+        ]
     )
 
 
@@ -182,56 +195,58 @@ def _is_active_on(order: Order, thresholds: Thresholds, as_of: date) -> bool:
     return coverage(order, start, supply_of(order, None), thresholds, as_of).last == as_of
 
 
-def _given(record: PatientRecord, is_wanted: Callable[[Drug], bool]) -> Iterator[Order]:
-    return (o for o in record.orders if o.drug is not None and is_given(o) and is_wanted(o.drug))
+def _given(
+    record: PatientRecord, drugs: DrugKinds, is_wanted: Callable[[DrugKind], bool]
+) -> list[Order]:
+    return [order for order in drugs.orders_for(is_wanted, record.orders) if is_given(order)]
 
 
-def _being_ordered(record: PatientRecord, is_wanted: Callable[[Drug], bool]) -> Iterator[Order]:
-    return (
-        draft
-        for draft in record.drafts
-        if draft.drug is not None and is_being_ordered(draft) and is_wanted(draft.drug)
-    )
+def _being_ordered(
+    record: PatientRecord, drugs: DrugKinds, is_wanted: Callable[[DrugKind], bool]
+) -> list[Order]:
+    return [
+        draft for draft in drugs.orders_for(is_wanted, record.drafts) if is_being_ordered(draft)
+    ]
 
 
-def _has_benzodiazepine(record: PatientRecord, knowledge: Knowledge, as_of: date) -> bool:
+def _has_benzodiazepine(
+    record: PatientRecord, drugs: DrugKinds, thresholds: Thresholds, as_of: date
+) -> bool:
     """Say whether one covers the day or is being ordered; one that a label hides is not named."""
-
-    def is_wanted(drug: Drug) -> bool:
-        return is_benzodiazepine(drug, knowledge)
-
-    found = (
-        *(o for o in _given(record, is_wanted) if _is_active_on(o, knowledge.thresholds, as_of)),
-        *_being_ordered(record, is_wanted),
-    )
-    return any(not order.is_labelled for order in found)
-
-
-def _has_naloxone(record: PatientRecord, knowledge: Knowledge, as_of: date) -> bool:
-    oldest = months_before(as_of, knowledge.thresholds.naloxone_within_months)
-
-    def is_wanted(drug: Drug) -> bool:
-        return is_naloxone(drug, knowledge)
-
+    is_wanted = attrgetter("is_benzodiazepine")
     return any(
-        (start_of(order) or date.min) >= oldest for order in _given(record, is_wanted)
-    ) or any(_being_ordered(record, is_wanted))
+        not order.is_labelled and _is_active_on(order, thresholds, as_of)
+        for order in _given(record, drugs, is_wanted)
+    ) or any(not draft.is_labelled for draft in _being_ordered(record, drugs, is_wanted))
+
+
+def _has_naloxone(
+    record: PatientRecord, drugs: DrugKinds, thresholds: Thresholds, as_of: date
+) -> bool:
+    is_wanted = attrgetter("is_naloxone")
+    oldest = months_before(as_of, thresholds.naloxone_within_months)
+    return any(
+        (start_of(order) or date.min) >= oldest for order in _given(record, drugs, is_wanted)
+    ) or bool(_being_ordered(record, drugs, is_wanted))
 
 
 def _has_moud(
-    record: PatientRecord, knowledge: Knowledge, as_of: date, excluded: Exclusions
+    record: PatientRecord,
+    drugs: DrugKinds,
+    excluded: Exclusions,
+    thresholds: Thresholds,
+    as_of: date,
 ) -> bool:
     """Say whether treatment of opioid use disorder is being given or ordered.
 
     An active order counts while its supply, or the gap that a run may have, lasts; without a
     recorded supply for as long as an active order may be therapy.
     """
-    oldest = months_before(as_of, knowledge.thresholds.relic_after_months)
-    nearest = as_of - timedelta(days=knowledge.thresholds.run_gap_at_most_days)
+    oldest = months_before(as_of, thresholds.relic_after_months)
+    nearest = as_of - timedelta(days=thresholds.run_gap_at_most_days)
 
-    def is_wanted(drug: Drug) -> bool:
-        opioid = recognised_opioid(drug, knowledge)
-        return opioid is not None and opioid.is_moud(
+    def is_wanted(kind: DrugKind) -> bool:
+        return kind.opioid is not None and kind.opioid.is_moud(
             has_opioid_use_disorder=excluded.has_opioid_use_disorder
         )
 
@@ -243,4 +258,6 @@ def _has_moud(
             return start >= oldest
         return start > nearest - timedelta(days=supply.days)
 
-    return any(map(goes_on, _given(record, is_wanted))) or any(_being_ordered(record, is_wanted))
+    return any(map(goes_on, _given(record, drugs, is_wanted))) or bool(
+        _being_ordered(record, drugs, is_wanted)
+    )

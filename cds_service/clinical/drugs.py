@@ -6,9 +6,9 @@ Codes first, then the name. What a recognised drug means for exposure is decided
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cds_service.clinical.knowledge import (
     Knowledge,
@@ -17,7 +17,7 @@ from cds_service.clinical.knowledge import (
     OpioidProduct,
     OpioidUse,
 )
-from cds_service.clinical.record import Drug
+from cds_service.clinical.record import Drug, Order
 from cds_service.clinical.terminology import RXNORM
 
 _WORD = re.compile(r"[^\W_]+")
@@ -75,8 +75,8 @@ def recognised_opioid(drug: Drug, knowledge: Knowledge) -> RecognisedOpioid | No
 
     Source: clinical.md section 2.
     """
-    rxnorm = tuple(code for system, code in drug.codings if system == RXNORM)
-    products = tuple(knowledge.products[code] for code in rxnorm if code in knowledge.products)
+    rxnorm = _rxnorm_codes(drug)
+    products = [knowledge.products[code] for code in rxnorm if code in knowledge.products]
     if products:
         return _from_products(products)
     parts = (
@@ -95,7 +95,7 @@ def settled_by_words(
     """Let the other words of the drug decide form and use where the match left them open."""
     if opioid.use in ("not-counted", "oud"):
         return opioid
-    words = {word for text in drug.words for word in _words(text)}
+    words = _all_words(drug)
     if opioid.use == "analgesic-or-oud" and words & names.oud:
         return replace(opioid, use="oud")
     for group in names.not_counted:
@@ -108,7 +108,7 @@ def settled_by_words(
 
 def is_benzodiazepine(drug: Drug, knowledge: Knowledge) -> bool:
     """Say whether an order is for a benzodiazepine, by RxNorm product code or by name."""
-    return _is_one_of(drug, knowledge.benzodiazepines, knowledge.benzodiazepine_names)
+    return _kind_of(drug, knowledge).is_benzodiazepine
 
 
 def is_naloxone(drug: Drug, knowledge: Knowledge) -> bool:
@@ -116,24 +116,63 @@ def is_naloxone(drug: Drug, knowledge: Knowledge) -> bool:
 
     A combination with an opioid is not rescue naloxone.
     """
-    return (
-        _is_one_of(drug, knowledge.naloxone, knowledge.naloxone_names)
-        and recognised_opioid(drug, knowledge) is None
-    )
+    return _kind_of(drug, knowledge).is_naloxone
 
 
 def concerns_a_rule(drug: Drug, knowledge: Knowledge) -> bool:
     """Say whether any rule looks at orders for this drug; the reader models no other order."""
-    return (
-        recognised_opioid(drug, knowledge) is not None
-        or is_benzodiazepine(drug, knowledge)
-        or _is_one_of(drug, knowledge.naloxone, knowledge.naloxone_names)
+    return any(_kind_of(drug, knowledge))
+
+
+class DrugKind(NamedTuple):
+    """What the rules look for in a drug."""
+
+    opioid: RecognisedOpioid | None
+    is_benzodiazepine: bool
+    is_naloxone: bool
+
+
+class DrugKinds:
+    """The drugs of the orders of one assessment, each recognised once."""
+
+    def __init__(self, orders: Iterable[Order], knowledge: Knowledge) -> None:
+        """Recognise every drug of the orders.
+
+        They are told apart by identity, which is a fraction of comparing them: the reader gives
+        orders for one drug the same object, and the orders keep it for as long as this lasts.
+        """
+        self._kinds: dict[int, DrugKind] = {}
+        for order in orders:
+            if order.drug is not None and id(order.drug) not in self._kinds:
+                self._kinds[id(order.drug)] = _kind_of(order.drug, knowledge)
+
+    def opioid(self, order: Order) -> RecognisedOpioid | None:
+        """Return the opioid of one of the orders."""
+        return None if order.drug is None else self._kinds[id(order.drug)].opioid
+
+    def orders_for(
+        self, is_wanted: Callable[[DrugKind], bool], orders: Iterable[Order]
+    ) -> list[Order]:
+        """Return those of the orders whose drug is wanted."""
+        wanted = {drug for drug, kind in self._kinds.items() if is_wanted(kind)}
+        return [order for order in orders if id(order.drug) in wanted] if wanted else []
+
+
+def _kind_of(drug: Drug, knowledge: Knowledge) -> DrugKind:
+    opioid, codes, words = recognised_opioid(drug, knowledge), _rxnorm_codes(drug), _all_words(drug)
+    is_benzodiazepine = not (
+        knowledge.benzodiazepines.isdisjoint(codes)
+        and knowledge.benzodiazepine_names.isdisjoint(words)
     )
+    names_naloxone = not (
+        knowledge.naloxone.isdisjoint(codes) and knowledge.naloxone_names.isdisjoint(words)
+    )
+    return DrugKind(opioid, is_benzodiazepine, names_naloxone and opioid is None)
 
 
-def _from_products(products: tuple[OpioidProduct, ...]) -> RecognisedOpioid:
+def _from_products(products: list[OpioidProduct]) -> RecognisedOpioid:
     """Take the counted products, if any; where they disagree on the use, leave it open."""
-    counted = tuple(product for product in products if product.use != "not-counted") or products
+    counted = [product for product in products if product.use != "not-counted"] or products
     first = counted[0]
     is_one = len(counted) == 1
     agree = is_one or len({_dose_basis(product) for product in counted}) == 1
@@ -158,7 +197,7 @@ def _dose_basis(product: OpioidProduct) -> tuple[object, ...]:
 
 
 def _named(
-    codes: tuple[str, ...], table: Mapping[str, OpioidName], *, by: RecognisedBy
+    codes: list[str], table: Mapping[str, OpioidName], *, by: RecognisedBy
 ) -> tuple[RecognisedOpioid, ...]:
     return tuple(_from_name(table[code], by=by) for code in codes if code in table)
 
@@ -191,10 +230,12 @@ def _phrase_at(words: list[str], position: int, names: NameVocabulary) -> Opioid
     return None
 
 
-def _is_one_of(drug: Drug, codes: frozenset[str], names: frozenset[str]) -> bool:
-    return any(code in codes for system, code in drug.codings if system == RXNORM) or not (
-        names.isdisjoint(word for text in drug.words for word in _words(text))
-    )
+def _rxnorm_codes(drug: Drug) -> list[str]:
+    return [code for system, code in drug.codings if system == RXNORM]
+
+
+def _all_words(drug: Drug) -> set[str]:
+    return {word for text in drug.words for word in _words(text)}
 
 
 def _words(text: str) -> list[str]:

@@ -6,17 +6,21 @@ Which drug an order is for comes from `drugs`, how long its supply lasts from `s
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Literal
 
 from cds_service.clinical.calendar import months_before
+from cds_service.clinical.drugs import DrugKinds, RecognisedOpioid
 from cds_service.clinical.knowledge import Knowledge, Thresholds
-from cds_service.clinical.orders import OrderReading, Period, history_reading
+from cds_service.clinical.orders import OrderReading, Period, why_no_history
 from cds_service.clinical.record import Order
-from cds_service.clinical.supply import Supply
+from cds_service.clinical.span import start_of
+from cds_service.clinical.supply import Supply, supply_of
+
+_DAY = timedelta(days=1)
 
 PossiblyLongTerm = Literal[
     "renewal-chain", "continuous-therapy", "z79-891", "refill-without-history"
@@ -64,36 +68,35 @@ def exposure(
     *,
     as_of: date,
     has_opioid_use_disorder: bool,
+    drugs: DrugKinds | None = None,
     drafts: Sequence[OrderReading] = (),
     has_long_term_code: bool = False,
     is_refill_without_history: bool = False,
 ) -> Exposure:
     """Return the exposure from the orders of the record, whatever their sequence.
 
-    `drafts` and the two flags only decide whether the therapy is possibly long-term.
+    `drugs`: recognised already, those of the orders among them. `drafts` and the two flags only
+    decide whether the therapy is possibly long-term.
 
     Source: clinical.md section 3.
     """
     thresholds = knowledge.thresholds
-    readings = _with_coverage(
-        tuple(
-            history_reading(
-                order, knowledge, as_of=as_of, has_opioid_use_disorder=has_opioid_use_disorder
-            )
-            for order in orders
-        ),
-        thresholds,
-        as_of,
-    )
-    counted = tuple(reading for reading in readings if reading.counts)
+    drugs = drugs or DrugKinds(orders, knowledge)
+    opioids = [drugs.opioid(order) for order in orders]
+    why_nots = [
+        why_no_history(order, opioid, as_of=as_of, has_opioid_use_disorder=has_opioid_use_disorder)
+        for order, opioid in zip(orders, opioids, strict=True)
+    ]
+    readings = _readings(orders, opioids, why_nots, thresholds, as_of)
+    counted = [reading for reading in readings if reading.counts]
     runs = _runs((r.covered for r in counted if r.covered is not None), thresholds)
     current = _current(runs, thresholds, as_of)
     possibly: list[PossiblyLongTerm] = []
     if _is_renewal_chain(counted, thresholds, as_of):
         possibly.append("renewal-chain")
-    if any(
-        r.order.is_continuous_therapy
-        for r in (*current_orders(counted, thresholds, as_of), *drafts)
+    continuous = [r for r in counted if r.order.is_continuous_therapy]
+    if current_orders(continuous, thresholds, as_of) or any(
+        draft.order.is_continuous_therapy for draft in drafts
     ):
         possibly.append("continuous-therapy")
     if has_long_term_code:
@@ -120,6 +123,9 @@ def current_orders(
 
     Source: clinical.md section 3, last paragraph.
     """
+    readings = tuple(readings)
+    if not readings:
+        return ()
     nearest = as_of - timedelta(days=thresholds.run_gap_at_most_days)
     oldest = months_before(as_of, thresholds.relic_after_months)
 
@@ -159,26 +165,43 @@ def crosses(run: Run | None, draft: OrderReading, thresholds: Thresholds) -> boo
     return (draft.start - run.first).days + draft.supply.days > limit
 
 
-def _with_coverage(
-    readings: tuple[OrderReading, ...], thresholds: Thresholds, as_of: date
+def _readings(
+    orders: Iterable[Order],
+    opioids: Iterable[RecognisedOpioid | None],
+    why_nots: Sequence[str | None],
+    thresholds: Thresholds,
+    as_of: date,
 ) -> tuple[OrderReading, ...]:
-    """Return the readings with their covered days, each seeing the next later start."""
-    starts = sorted({r.start for r in readings if r.counts and r.start is not None})
-    next_start = dict(pairwise(starts))
+    """Return the readings with their covered days, each seeing the next later start.
 
-    def covered(reading: OrderReading) -> OrderReading:
-        if not reading.counts or reading.start is None:
-            return reading
-        successor = next_start.get(reading.start)
-        return replace(
-            reading,
-            covered=coverage(
-                reading.order, reading.start, reading.supply, thresholds, as_of, successor=successor
-            ),
+    By order: its opioid, and why it is no evidence. One that is evidence has a start.
+    """
+    parts = [
+        (order, start_of(order), opioid, why_not)
+        for order, opioid, why_not in zip(orders, opioids, why_nots, strict=True)
+    ]
+    starts = {start for _, start, _, why_not in parts if why_not is None and start is not None}
+    next_start = dict(pairwise(sorted(starts)))
+
+    def reading(
+        order: Order, start: date | None, opioid: RecognisedOpioid | None, why_not: str | None
+    ) -> OrderReading:
+        supply, covered, successor = supply_of(order, opioid), None, None
+        if why_not is None and start is not None:
+            successor = next_start.get(start)
+            covered = coverage(order, start, supply, thresholds, as_of, successor=successor)
+        return OrderReading(
+            order=order,
+            drug=opioid,
+            start=start,
+            supply=supply,
+            counts=why_not is None,
+            why_not=why_not,
+            covered=covered,
             has_successor=successor is not None,
         )
 
-    return tuple(covered(reading) for reading in readings)
+    return tuple(reading(*each) for each in parts)
 
 
 def coverage(
@@ -196,45 +219,37 @@ def coverage(
 
     Source: clinical.md section 3, "Supply" and "Unknown supply".
     """
-    ends = [as_of]
     if supply.days is not None:
-        ends.append(_last_day(start, supply.days, as_of))
-        if order.status == "stopped" and successor is not None:
-            ends.append(successor - timedelta(days=1))
-    elif successor is not None:
-        ends.append(successor - timedelta(days=1))
-        ends.append(_last_day(start, thresholds.unknown_supply_at_most_days, as_of))
-    elif order.status == "active":
-        ends.append(_last_day(start, thresholds.unknown_supply_at_most_days, as_of))
+        days = supply.days
+        ends_before = successor if order.status == "stopped" else None
     else:
-        ends.append(_last_day(start, thresholds.unknown_supply_last_inactive_days, as_of))
-    return Period(first=start, last=min(ends))
-
-
-def _last_day(start: date, days: int, as_of: date) -> date:
-    """Return the last of `days` days from `start`, not beyond the day of the call."""
-    return start + timedelta(days=min(days - 1, (as_of - start).days))
+        is_open = successor is not None or order.status == "active"
+        days = (
+            thresholds.unknown_supply_at_most_days
+            if is_open
+            else thresholds.unknown_supply_last_inactive_days
+        )
+        ends_before = successor
+    last = start + timedelta(days=min(days - 1, (as_of - start).days))
+    return Period(first=start, last=last if ends_before is None else min(last, ends_before - _DAY))
 
 
 def _runs(covered: Iterable[Period], thresholds: Thresholds) -> tuple[Run, ...]:
     """Join periods whose gap of uncovered days is short enough; each day counts once."""
+    periods = sorted([(period.first, period.last) for period in covered])
+    if not periods:
+        return ()
     runs: list[Run] = []
-    for period in sorted(covered, key=lambda p: (p.first, p.last)):
-        last_run = runs[-1] if runs else None
-        if (
-            last_run is None
-            or (period.first - last_run.last).days - 1 > thresholds.run_gap_at_most_days
-        ):
-            runs.append(Run(first=period.first, last=period.last, covered_days=period.days))
-        elif period.last > last_run.last:
-            new_first = max(period.first, last_run.last + timedelta(days=1))
-            new_days = (period.last - new_first).days + 1
-            runs[-1] = Run(
-                first=last_run.first,
-                last=period.last,
-                covered_days=last_run.covered_days + new_days,
-            )
-    return tuple(runs)
+    run_first, run_last = periods[0]
+    covered_days = (run_last - run_first).days + 1
+    for first, last in periods[1:]:
+        if (first - run_last).days - 1 > thresholds.run_gap_at_most_days:
+            runs.append(Run(first=run_first, last=run_last, covered_days=covered_days))
+            run_first, run_last, covered_days = first, last, (last - first).days + 1
+        elif last > run_last:
+            covered_days += (last - max(first - _DAY, run_last)).days
+            run_last = last
+    return (*runs, Run(first=run_first, last=run_last, covered_days=covered_days))
 
 
 def _current(runs: Sequence[Run], thresholds: Thresholds, as_of: date) -> Run | None:

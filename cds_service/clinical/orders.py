@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from cds_service.clinical.drugs import RecognisedOpioid, recognised_opioid
+from cds_service.clinical.drugs import DrugKinds, RecognisedOpioid
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Order
 from cds_service.clinical.span import start_of
-from cds_service.clinical.supply import Supply, supply_from, supply_of
+from cds_service.clinical.supply import Supply, supply_from
 
 HISTORY_STATUSES = frozenset({"active", "completed", "stopped", "on-hold"})
 HISTORY_INTENTS = frozenset(
@@ -74,36 +74,34 @@ def is_being_ordered(draft: Order) -> bool:
     )
 
 
-def history_reading(
-    order: Order, knowledge: Knowledge, *, as_of: date, has_opioid_use_disorder: bool
-) -> OrderReading:
-    """Say whether an order of the record is evidence of past exposure, and if not, why not."""
-    drug = None if order.drug is None else recognised_opioid(order.drug, knowledge)
-    start = start_of(order)
-    why_not = _not_analgesic(
+def why_no_history(
+    order: Order, drug: RecognisedOpioid | None, *, as_of: date, has_opioid_use_disorder: bool
+) -> str | None:
+    """Say why an order of the record is no evidence of past exposure; None: it is, and has a start.
+
+    Source: clinical.md section 2, "Orders that count as history".
+    """
+    return _not_analgesic(
         order, drug, has_opioid_use_disorder=has_opioid_use_disorder
-    ) or _not_history(order, start, as_of)
-    return OrderReading(
-        order=order,
-        drug=drug,
-        start=start,
-        supply=supply_of(order, drug),
-        counts=why_not is None,
-        why_not=why_not,
-    )
+    ) or _not_history(order, as_of)
 
 
 def draft_reading(
-    order: Order, knowledge: Knowledge, *, as_of: date, has_opioid_use_disorder: bool
+    order: Order,
+    knowledge: Knowledge,
+    *,
+    as_of: date,
+    has_opioid_use_disorder: bool,
+    drugs: DrugKinds | None = None,
 ) -> OrderReading:
     """Say whether an order of the hook's context is an opioid analgesic being ordered.
 
     Its status does not matter except cancelled and entered-in-error; it starts on the day of the
-    call at the earliest.
+    call at the earliest. `drugs`: recognised already, the order's among them.
 
     Source: clinical.md section 2, "Drafts".
     """
-    drug = None if order.drug is None else recognised_opioid(order.drug, knowledge)
+    drug = (drugs or DrugKinds((order,), knowledge)).opioid(order)
     start = max(start_of(order) or as_of, as_of)
     why_not = _not_analgesic(order, drug, has_opioid_use_disorder=has_opioid_use_disorder)
     if why_not is None and order.status in ("cancelled", "entered-in-error"):
@@ -136,7 +134,8 @@ def _not_analgesic(
     return None
 
 
-def _not_history(order: Order, start: date | None, as_of: date) -> str | None:
+def _not_history(order: Order, as_of: date) -> str | None:
+    start = start_of(order)
     if order.status not in HISTORY_STATUSES:
         return f"status is {order.status}"
     if order.intent not in HISTORY_INTENTS:
