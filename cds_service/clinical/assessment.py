@@ -214,6 +214,8 @@ def _has_benzodiazepine(
 ) -> bool:
     """Say whether one covers the day or is being ordered; one that a label hides is not named."""
     is_wanted = attrgetter("is_benzodiazepine")
+    if not drugs.include(is_wanted):
+        return False
     return any(
         not order.is_labelled and _is_active_on(order, thresholds, as_of)
         for order in _given(record, drugs, is_wanted)
@@ -224,6 +226,8 @@ def _has_naloxone(
     record: PatientRecord, drugs: DrugKinds, thresholds: Thresholds, as_of: date
 ) -> bool:
     is_wanted = attrgetter("is_naloxone")
+    if not drugs.include(is_wanted):
+        return False
     oldest = months_before(as_of, thresholds.naloxone_within_months)
     return any(
         (start_of(order) or date.min) >= oldest for order in _given(record, drugs, is_wanted)
@@ -242,13 +246,16 @@ def _has_moud(
     An active order counts while its supply, or the gap that a run may have, lasts; without a
     recorded supply for as long as an active order may be therapy.
     """
-    oldest = months_before(as_of, thresholds.relic_after_months)
-    nearest = as_of - timedelta(days=thresholds.run_gap_at_most_days)
 
     def is_wanted(kind: DrugKind) -> bool:
         return kind.opioid is not None and kind.opioid.is_moud(
             has_opioid_use_disorder=excluded.has_opioid_use_disorder
         )
+
+    if not drugs.include(is_wanted):
+        return False
+    oldest = months_before(as_of, thresholds.relic_after_months)
+    nearest = as_of - timedelta(days=thresholds.run_gap_at_most_days)
 
     def goes_on(order: Order) -> bool:
         start, supply = start_of(order), supply_of(order, None)

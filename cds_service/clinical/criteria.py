@@ -127,10 +127,10 @@ def physical_pain(record: PatientRecord, knowledge: Knowledge, *, as_of: date) -
 
 
 def _status(evidence: Iterable[Evidence], supporting_domains_at_least: int) -> SocialPainStatus:
-    counted = tuple(item for item in evidence if item.counts)
-    if any(item.strength == "core" for item in counted):
+    counted = {(item.strength, item.domain) for item in evidence if item.counts}
+    if any(strength == "core" for strength, _ in counted):
         return "documented"
-    domains = {item.domain for item in counted if item.strength == "supporting"}
+    domains = {domain for strength, domain in counted if strength == "supporting"}
     if len(domains) >= supporting_domains_at_least:
         return "documented"
     return "possible" if domains else "not documented"
@@ -145,7 +145,7 @@ def _condition_evidence(
         rows = _rows(condition.codings, knowledge)
         if not rows:
             continue
-        strongest = max(rows, key=lambda row: _RANK[row.strength])
+        strongest = rows[0] if len(rows) == 1 else max(rows, key=lambda row: _RANK[row.strength])
         stands = standing(
             condition,
             as_of=as_of,
@@ -160,7 +160,7 @@ def _condition_evidence(
             strength=_LOWER[strongest.strength] if stands.is_uncertain else strongest.strength,
             sensitivity=_LABELLED
             if condition.is_labelled
-            else max((row.sensitivity for row in rows), key=_SECRECY.__getitem__),
+            else max([row.sensitivity for row in rows], key=_SECRECY.__getitem__),
             year=None if noted is None else noted.year,
             status=condition.clinical_status,
             counts=stands.counts,
@@ -168,9 +168,8 @@ def _condition_evidence(
         )
 
 
-def _rows(codings: Iterable[Coding], knowledge: Knowledge) -> tuple[SocialPainConcept, ...]:
-    found = map(knowledge.social_pain.row_for, codings)
-    return tuple(row for row in found if row is not None)
+def _rows(codings: Iterable[Coding], knowledge: Knowledge) -> list[SocialPainConcept]:
+    return [row for row in map(knowledge.social_pain.row_for, codings) if row is not None]
 
 
 def _answer_evidence(

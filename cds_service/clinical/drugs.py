@@ -150,12 +150,16 @@ class DrugKinds:
         """Return the opioid of one of the orders."""
         return None if order.drug is None else self._kinds[id(order.drug)].opioid
 
+    def include(self, is_wanted: Callable[[DrugKind], bool]) -> bool:
+        """Say whether any of the drugs is wanted."""
+        return any(map(is_wanted, self._kinds.values()))
+
     def orders_for(
         self, is_wanted: Callable[[DrugKind], bool], orders: Iterable[Order]
     ) -> list[Order]:
         """Return those of the orders whose drug is wanted."""
         wanted = {drug for drug, kind in self._kinds.items() if is_wanted(kind)}
-        return [order for order in orders if id(order.drug) in wanted] if wanted else []
+        return [order for order in orders if id(order.drug) in wanted]
 
 
 def _kind_of(drug: Drug, knowledge: Knowledge) -> DrugKind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -84,23 +84,23 @@ def exclusions(record: PatientRecord, knowledge: Knowledge, *, as_of: date) -> E
         *_observation_findings(record.observations, knowledge, as_of),
         *_event_findings(record.care_events, knowledge, as_of),
     )
-    counted = tuple(finding for finding in findings if finding.counts)
-    suppressing = tuple(f.category for f in counted if f.action == "suppress")
+    counted = [finding for finding in findings if finding.counts]
+    actions = {finding.action for finding in counted}
+    may_name = {finding.action for finding in counted if not finding.is_labelled}
+    suppressing = [f.category for f in counted if f.action == "suppress"]
     return Exclusions(
         findings=findings,
         suppressed_by=_suppressed_by(record, suppressing, knowledge.thresholds, as_of),
-        has_opioid_use_disorder=any(f.action == "redirect" for f in counted),
-        may_name_opioid_use_disorder=any(
-            f.action == "redirect" and not f.is_labelled for f in counted
-        ),
-        has_safety_concern=any(f.action == "safety" for f in counted),
-        may_name_safety_concern=any(f.action == "safety" and not f.is_labelled for f in counted),
-        is_softened=any(f.action == "soften" for f in counted),
+        has_opioid_use_disorder="redirect" in actions,
+        may_name_opioid_use_disorder="redirect" in may_name,
+        has_safety_concern="safety" in actions,
+        may_name_safety_concern="safety" in may_name,
+        is_softened="soften" in actions,
     )
 
 
 def _suppressed_by(
-    record: PatientRecord, suppressing: tuple[str, ...], thresholds: Thresholds, as_of: date
+    record: PatientRecord, suppressing: Sequence[str], thresholds: Thresholds, as_of: date
 ) -> str | None:
     if record.is_deceased:
         return "deceased"
@@ -115,12 +115,11 @@ def _suppressed_by(
 def _condition_findings(
     conditions: Iterable[Condition], knowledge: Knowledge, as_of: date
 ) -> Iterable[ExclusionFinding]:
-    matched = tuple(
+    matched = [
         (condition, row)
         for condition in conditions
-        for row in (_row(condition.codings, "Condition", knowledge),)
-        if row is not None
-    )
+        if (row := _row(condition.codings, "Condition", knowledge)) is not None
+    ]
     for condition, row in matched:
         stands = standing(
             condition,
@@ -154,12 +153,11 @@ def _row(
     Of several, an exact look-alike beats a row by ancestor; otherwise the more cautious action
     in the order suppress, redirect, safety, soften.
     """
-    rows = tuple(
-        row
-        for row in map(knowledge.exclusions.row_for, codings)
-        if row is not None and resource_type in row.resources
-    )
-    exact = tuple(row for row in rows if row.match == "exact")
+    found = map(knowledge.exclusions.row_for, codings)
+    rows = [row for row in found if row is not None and resource_type in row.resources]
+    if len(rows) <= 1:
+        return rows[0] if rows else None
+    exact = [row for row in rows if row.match == "exact"]
     for candidates in (exact, rows):
         for action in ("suppress", "redirect", "safety", "soften", "do_not_exclude"):
             for row in candidates:
@@ -239,11 +237,11 @@ def _event_findings(
     An undated event counts, and one that goes on, however long ago it began; one that never took
     place does not.
     """
-    oldest = months_before(as_of, knowledge.thresholds.care_event_within_months)
     for event in events:
         row = _row(event.codings, event.resource_type, knowledge)
         if row is None:
             continue
+        oldest = months_before(as_of, knowledge.thresholds.care_event_within_months)
         why_not = None
         if event.status in _NEVER_HAPPENED:
             why_not = f"status is {event.status}"

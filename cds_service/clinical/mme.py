@@ -5,7 +5,7 @@ What an order means per day in tablets, mL or patches comes from `dosing`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -17,7 +17,7 @@ from cds_service.clinical.dosing import daily_intake, units_at_a_time
 from cds_service.clinical.drugs import RecognisedOpioid
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Order
-from cds_service.clinical.ucum import Exact, Shortfall, as_exact
+from cds_service.clinical.ucum import Exact, Shortfall, as_exact, quotient
 
 # Bounds of a plausible order, not clinical limits: beyond them a number is a slip of the pen.
 LEAST_MME_PER_DAY = Fraction(1, 10)
@@ -113,7 +113,7 @@ def daily_dose(
     taken += [(opioid, False) for opioid, renewal in renewals if renewal is None]
     conversions = [_conversion(opioid, knowledge) for opioid, _ in taken]
     converted = [each.mme_per_day for each in conversions if isinstance(each, _Conversion)]
-    renewed = tuple(renewal for _, renewal in renewals if renewal is not None)
+    renewed = [renewal for _, renewal in renewals if renewal is not None]
     lines = [
         _line(opioid, each, is_draft=is_draft)
         for (opioid, is_draft), each in zip(taken, conversions, strict=True)
@@ -122,10 +122,7 @@ def daily_dose(
         mme_per_day=as_decimal(sum(converted)) if converted else None,
         is_complete=len(converted) == len(taken)
         and not any(renewal.is_form_assumed for renewal in renewed),
-        lines=(
-            *_in_order(line for line in lines if line.is_draft),
-            *_in_order(line for line in lines if not line.is_draft),
-        ),
+        lines=(*_in_order(lines[: len(drafts)]), *_in_order(lines[len(drafts) :])),
         edition=knowledge.mme_edition,
         as_of=as_of,
         renewed=tuple(_in_order(renewed)),
@@ -154,9 +151,8 @@ def _release_form(opioid: OpioidOrder) -> str | None:
     return None if opioid.drug.product is None else opioid.drug.product.release_form
 
 
-def _in_order(of_one_kind: Iterable[Told]) -> list[Told]:
+def _in_order(items: Sequence[Told]) -> Sequence[Told]:
     """Sort by all that is said of each, so that the sequence of orders does not matter."""
-    items = list(of_one_kind)
     return sorted(items, key=str) if len(items) > 1 else items
 
 
@@ -188,7 +184,7 @@ def _conversion(opioid: OpioidOrder, knowledge: Knowledge) -> _Conversion | Shor
     if isinstance(share, Shortfall):
         return share
     factor = as_exact(row.factor)
-    mme = share.units * strength * factor
+    mme = quotient(share.units * strength * factor.numerator, factor.denominator)
     if not LEAST_MME_PER_DAY <= mme <= MOST_MME_PER_DAY:
         return Shortfall.OUT_OF_BOUNDS
     total = as_text(mme, decimals=2)

@@ -8,11 +8,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-from cds_service.clinical.dosing import days, units_per_day
+from cds_service.clinical.dispensed import as_decimal
+from cds_service.clinical.dosing import units_per_day
 from cds_service.clinical.drugs import RecognisedOpioid
 from cds_service.clinical.record import Order
 from cds_service.clinical.span import bounds_days
-from cds_service.clinical.ucum import Exact
+from cds_service.clinical.ucum import Exact, length_days
 
 SupplySource = Literal["expected-supply", "bounds", "quantity", "unknown"]
 
@@ -40,9 +41,10 @@ def supply_of(order: Order, drug: RecognisedOpioid | None) -> Supply:
     Source: clinical.md section 3, "Supply".
     """
     refills = 0 if order.status == "stopped" else (order.repeats_allowed or 0)
-    expected = None if order.expected_supply is None else days(order.expected_supply)
-    if expected:
-        return _supply(expected * (1 + refills), "expected-supply")
+    expected = None if order.expected_supply is None else length_days(order.expected_supply)
+    if expected is not None:
+        one_fill = expected if isinstance(expected, int) else as_decimal(expected)
+        return _supply(one_fill * (1 + refills), "expected-supply")
     bounds = bounds_days(order)
     if bounds:
         return _supply(bounds, "bounds")

@@ -78,13 +78,16 @@ class CodeTable(Generic[Row]):
 
     exact: Mapping[Coding, Row]
     descendants: Mapping[Coding, Row]
-    _categories: frozenset[str] = field(init=False)
+    _icd_10_cm: Mapping[str, Mapping[str, Row]] = field(init=False, repr=False)
+    """The ICD-10-CM ancestors, by category and by code: most categories have none."""
 
     def __post_init__(self) -> None:
         """Note which ICD-10-CM categories have a row by ancestor at all."""
-        ancestors = (code for system, code in self.descendants if system == ICD_10_CM)
-        categories = frozenset(code[:_ICD_10_CM_CATEGORY_LENGTH] for code in ancestors)
-        object.__setattr__(self, "_categories", categories)
+        categories: dict[str, dict[str, Row]] = {}
+        for (system, code), row in self.descendants.items():
+            if system == ICD_10_CM:
+                categories.setdefault(code[:_ICD_10_CM_CATEGORY_LENGTH], {})[code] = row
+        object.__setattr__(self, "_icd_10_cm", categories)
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> CodeTable[Row]:
@@ -101,13 +104,17 @@ class CodeTable(Generic[Row]):
         An exact row beats any ancestor; the longer ancestor beats the shorter.
         """
         row = self.exact.get(code)
-        if row is not None or code.system != ICD_10_CM:
-            return row if row is not None else self.descendants.get(code)
-        if code.code[:_ICD_10_CM_CATEGORY_LENGTH] not in self._categories:
+        if row is not None:
+            return row
+        system, text = code
+        if system != ICD_10_CM:
+            return self.descendants.get(code)
+        ancestors = self._icd_10_cm.get(text[:_ICD_10_CM_CATEGORY_LENGTH])
+        if ancestors is None:
             return None
-        longest = min(len(code.code), _ICD_10_CM_LONGEST)
+        longest = min(len(text), _ICD_10_CM_LONGEST)
         for length in range(longest, _ICD_10_CM_CATEGORY_LENGTH - 1, -1):
-            row = self.descendants.get(Coding(ICD_10_CM, code.code[:length]))
+            row = ancestors.get(text[:length])
             if row is not None:
                 return row
         return None
