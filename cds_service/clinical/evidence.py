@@ -28,6 +28,10 @@ class Standing:
     is_uncertain: bool = False
 
 
+_STANDS = Standing(counts=True)
+_STANDS_UNCERTAIN = Standing(counts=True, is_uncertain=True)
+
+
 def standing(
     condition: Condition, *, as_of: date, is_state: bool, state_at_most_months: int
 ) -> Standing:
@@ -41,11 +45,11 @@ def standing(
     denied = _denied(condition)
     if denied is not None:
         return Standing(counts=False, why_not=denied)
-    is_uncertain = condition.verification_status in _UNCERTAIN
+    stands = _STANDS_UNCERTAIN if condition.verification_status in _UNCERTAIN else _STANDS
     if condition.clinical_status in _OVER:
         return Standing(counts=False, why_not=f"clinical status is {condition.clinical_status}")
     if condition.clinical_status in ("recurrence", "relapse"):
-        return Standing(counts=True, is_uncertain=is_uncertain)
+        return stands
     if condition.has_abatement and (condition.abatement is None or condition.abatement <= as_of):
         return Standing(counts=False, why_not="abated")
     if condition.clinical_status != "active" and is_state and is_encounter_diagnosis(condition):
@@ -54,7 +58,7 @@ def standing(
             return Standing(
                 counts=False, why_not="encounter diagnosis without status, old or undated"
             )
-    return Standing(counts=True, is_uncertain=is_uncertain)
+    return stands
 
 
 def is_encounter_diagnosis(condition: Condition) -> bool:

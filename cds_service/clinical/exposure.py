@@ -176,21 +176,20 @@ def _readings(
 
     By order: its opioid, and why it is no evidence. One that is evidence has a start.
     """
-    parts = [
-        (order, start_of(order), opioid, why_not)
-        for order, opioid, why_not in zip(orders, opioids, why_nots, strict=True)
-    ]
-    starts = {start for _, start, _, why_not in parts if why_not is None and start is not None}
+    starts = {
+        start
+        for order, why_not in zip(orders, why_nots, strict=True)
+        if why_not is None and (start := start_of(order)) is not None
+    }
     next_start = dict(pairwise(sorted(starts)))
-
-    def reading(
-        order: Order, start: date | None, opioid: RecognisedOpioid | None, why_not: str | None
-    ) -> OrderReading:
-        supply, covered, successor = supply_of(order, opioid), None, None
+    readings = []
+    for order, opioid, why_not in zip(orders, opioids, why_nots, strict=True):
+        start, supply = start_of(order), supply_of(order, opioid)
+        covered, successor = None, None
         if why_not is None and start is not None:
             successor = next_start.get(start)
             covered = coverage(order, start, supply, thresholds, as_of, successor=successor)
-        return OrderReading(
+        reading = OrderReading(
             order=order,
             drug=opioid,
             start=start,
@@ -200,8 +199,8 @@ def _readings(
             covered=covered,
             has_successor=successor is not None,
         )
-
-    return tuple(reading(*each) for each in parts)
+        readings.append(reading)
+    return tuple(readings)
 
 
 def coverage(

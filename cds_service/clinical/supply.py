@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Literal
 
 from cds_service.clinical.dispensed import as_decimal
@@ -13,7 +12,7 @@ from cds_service.clinical.dosing import units_per_day
 from cds_service.clinical.drugs import RecognisedOpioid
 from cds_service.clinical.record import Order
 from cds_service.clinical.span import bounds_days
-from cds_service.clinical.ucum import Exact, length_days
+from cds_service.clinical.ucum import length_days
 
 SupplySource = Literal["expected-supply", "bounds", "quantity", "unknown"]
 
@@ -44,13 +43,14 @@ def supply_of(order: Order, drug: RecognisedOpioid | None) -> Supply:
     expected = None if order.expected_supply is None else length_days(order.expected_supply)
     if expected is not None:
         one_fill = expected if isinstance(expected, int) else as_decimal(expected)
-        return _supply(one_fill * (1 + refills), "expected-supply")
+        return Supply(days=math.ceil(one_fill * (1 + refills)), source="expected-supply")
     bounds = bounds_days(order)
     if bounds:
-        return _supply(bounds, "bounds")
+        return Supply(days=math.ceil(bounds), source="bounds")
     per_day = units_per_day(order, None if drug is None else drug.product)
     if per_day and order.quantity is not None and order.quantity.value:
-        return _supply(order.quantity.value / per_day * (1 + refills), "quantity")
+        length = order.quantity.value / per_day * (1 + refills)
+        return Supply(days=math.ceil(length), source="quantity")
     return _UNKNOWN
 
 
@@ -64,7 +64,3 @@ def supply_from(start: date, order: Order, drug: RecognisedOpioid | None) -> Sup
         return supply
     left = (order.bounds_end - start).days + 1
     return Supply(days=left, source="bounds") if left > 0 else _UNKNOWN
-
-
-def _supply(length: Decimal | Exact, source: SupplySource) -> Supply:
-    return Supply(days=math.ceil(length), source=source)

@@ -138,8 +138,10 @@ def exact(number: Decimal) -> Exact | None:
     """
     if not number.is_finite() or not LEAST_NUMBER <= number <= MOST_NUMBER:
         return None
-    decimals = -int(number.as_tuple().exponent)
-    return as_exact(number) if decimals <= MOST_DECIMALS else None
+    # Number and exponent are taken apart only where the text is long enough for so many decimals.
+    if len(str(number)) > MOST_DECIMALS and -int(number.as_tuple().exponent) > MOST_DECIMALS:
+        return None
+    return as_exact(number)
 
 
 def length_days(span: Quantity) -> Exact | None:
@@ -154,7 +156,7 @@ def length_days(span: Quantity) -> Exact | None:
 
 def days_of(number: Exact, unit: str | None) -> Exact | None:
     """Return a plausible number of units of time in days; None like `length_days`."""
-    one = None if unit is None else _looked_up(_word(unit), DAYS_PER_UNIT)
+    one = None if unit is None else _looked_up(unit, DAYS_PER_UNIT)
     if one is None:
         return None
     length = number * one
@@ -174,7 +176,7 @@ def amount(quantity: Quantity) -> Amount | Shortfall:
         return Shortfall.OUT_OF_BOUNDS
     if quantity.unit is None or not quantity.unit.strip():
         return Shortfall.NO_UNIT
-    known = _looked_up(_word(quantity.unit), _AMOUNTS)
+    known = _looked_up(quantity.unit, _AMOUNTS)
     if known is None:
         return _release(value, quantity.unit)
     factor, kind, unit = known
@@ -190,15 +192,18 @@ def released(mass: Amount, time_days: Exact) -> Amount | Shortfall:
 
 def _release(value: Exact, unit: str) -> Amount | Shortfall:
     numerator, _, denominator = unit.lower().replace(" per ", "/").partition("/")
-    milligrams = _looked_up(_word(numerator), _MILLIGRAMS)
-    time_days = _looked_up(_word(denominator), DAYS_PER_UNIT)
+    milligrams = _looked_up(numerator, _MILLIGRAMS)
+    time_days = _looked_up(denominator, DAYS_PER_UNIT)
     if milligrams is None or time_days is None:
         return Shortfall.UNKNOWN_UNIT
     return released(Amount(value=value * milligrams, kind="mass", unit="mg"), time_days)
 
 
-def _looked_up(word: str, table: Mapping[str, Meaning]) -> Meaning | None:
-    """Find what `_word` returned, singular or plural."""
+def _looked_up(unit: str, table: Mapping[str, Meaning]) -> Meaning | None:
+    """Find a unit as written, as most are in the table; else its word, or the singular of it."""
+    if unit in table:
+        return table[unit]
+    word = _word(unit)
     if word in table:
         return table[word]
     is_plural = len(word) > 2 and word.endswith("s")
