@@ -127,10 +127,12 @@ def physical_pain(record: PatientRecord, knowledge: Knowledge, *, as_of: date) -
 
 
 def _status(evidence: Iterable[Evidence], supporting_domains_at_least: int) -> SocialPainStatus:
-    counted = {(item.strength, item.domain) for item in evidence if item.counts}
-    if any(strength == "core" for strength, _ in counted):
-        return "documented"
-    domains = {domain for strength, domain in counted if strength == "supporting"}
+    domains: set[str] = set()
+    for item in evidence:
+        if item.counts and item.strength == "core":
+            return "documented"
+        if item.counts and item.strength == "supporting":
+            domains.add(item.domain)
     if len(domains) >= supporting_domains_at_least:
         return "documented"
     return "possible" if domains else "not documented"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
+from functools import lru_cache
 
 from cds_service.clinical.knowledge import OpioidProduct
 from cds_service.clinical.ucum import Amount, Exact, Kind, Shortfall, as_exact, quotient
@@ -54,9 +55,10 @@ def dispensed(written: Amount | Shortfall, product: OpioidProduct | None) -> Sha
     own = _text(written.value, written.unit)
     if product is None:
         return Share(units=written.value, kind=written.kind, text=own)
-    strength, unit = as_exact(product.strength), product.strength_unit
+    unit = product.strength_unit
+    strength, strength_text = tabled(product.strength, unit)
     if written.kind in _DISPENSED_AS[unit]:
-        return Share(units=written.value, kind=None, text=f"{own} x {_text(strength, unit)}")
+        return Share(units=written.value, kind=None, text=f"{own} x {strength_text}")
     if written.kind != _MEASURED_AS[unit]:
         return Shortfall.UNFIT_UNIT
     if product.is_combination:
@@ -87,6 +89,16 @@ def as_text(number: Exact, *, decimals: int = 4) -> str:
     if number.denominator == 1:
         return str(number.numerator)
     return f"{as_decimal(number):.{decimals}f}".rstrip("0").rstrip(".")
+
+
+@lru_cache(maxsize=1_024)
+def tabled(number: Decimal, unit: str | None = None) -> tuple[Exact, str]:
+    """Return a number of our own tables, exactly and for people, with its unit if it has one.
+
+    It is kept from call to call, as no number of a patient may be.
+    """
+    exact = as_exact(number)
+    return exact, as_text(exact) if unit is None else _text(exact, unit)
 
 
 def _text(value: Exact, unit: str) -> str:

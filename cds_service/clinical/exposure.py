@@ -22,6 +22,9 @@ from cds_service.clinical.supply import Supply, supply_of
 
 _DAY = timedelta(days=1)
 
+_Understood = tuple[Order, RecognisedOpioid | None, str | None]
+"""An order of the record, its opioid, and why it is no evidence; one that is has a start."""
+
 PossiblyLongTerm = Literal[
     "renewal-chain", "continuous-therapy", "z79-891", "refill-without-history"
 ]
@@ -82,22 +85,24 @@ def exposure(
     """
     thresholds = knowledge.thresholds
     drugs = drugs or DrugKinds(orders, knowledge)
-    opioids = [drugs.opioid(order) for order in orders]
-    why_nots = [
-        why_no_history(order, opioid, as_of=as_of, has_opioid_use_disorder=has_opioid_use_disorder)
-        for order, opioid in zip(orders, opioids, strict=True)
+    understood = [
+        (
+            order,
+            opioid := drugs.opioid(order),
+            why_no_history(
+                order, opioid, as_of=as_of, has_opioid_use_disorder=has_opioid_use_disorder
+            ),
+        )
+        for order in orders
     ]
-    readings = _readings(orders, opioids, why_nots, thresholds, as_of)
+    readings = _readings(understood, thresholds, as_of)
     counted = [reading for reading in readings if reading.counts]
     runs = _runs((r.covered for r in counted if r.covered is not None), thresholds)
     current = _current(runs, thresholds, as_of)
     possibly: list[PossiblyLongTerm] = []
     if _is_renewal_chain(counted, thresholds, as_of):
         possibly.append("renewal-chain")
-    continuous = [r for r in counted if r.order.is_continuous_therapy]
-    if current_orders(continuous, thresholds, as_of) or any(
-        draft.order.is_continuous_therapy for draft in drafts
-    ):
+    if _is_continuous(counted, drafts, thresholds, as_of):
         possibly.append("continuous-therapy")
     if has_long_term_code:
         possibly.append("z79-891")
@@ -123,9 +128,6 @@ def current_orders(
 
     Source: clinical.md section 3, last paragraph.
     """
-    readings = tuple(readings)
-    if not readings:
-        return ()
     nearest = as_of - timedelta(days=thresholds.run_gap_at_most_days)
     oldest = months_before(as_of, thresholds.relic_after_months)
 
@@ -140,7 +142,7 @@ def current_orders(
             and reading.covered.first >= oldest
         )
 
-    return tuple(reading for reading in readings if is_current(reading))
+    return tuple([reading for reading in readings if is_current(reading)])
 
 
 def crosses(run: Run | None, draft: OrderReading, thresholds: Thresholds) -> bool:
@@ -166,24 +168,17 @@ def crosses(run: Run | None, draft: OrderReading, thresholds: Thresholds) -> boo
 
 
 def _readings(
-    orders: Iterable[Order],
-    opioids: Iterable[RecognisedOpioid | None],
-    why_nots: Sequence[str | None],
-    thresholds: Thresholds,
-    as_of: date,
+    understood: Sequence[_Understood], thresholds: Thresholds, as_of: date
 ) -> tuple[OrderReading, ...]:
-    """Return the readings with their covered days, each seeing the next later start.
-
-    By order: its opioid, and why it is no evidence. One that is evidence has a start.
-    """
+    """Return the readings with their covered days, each seeing the next later start."""
     starts = {
         start
-        for order, why_not in zip(orders, why_nots, strict=True)
+        for order, _, why_not in understood
         if why_not is None and (start := start_of(order)) is not None
     }
     next_start = dict(pairwise(sorted(starts)))
     readings = []
-    for order, opioid, why_not in zip(orders, opioids, why_nots, strict=True):
+    for order, opioid, why_not in understood:
         start, supply = start_of(order), supply_of(order, opioid)
         covered, successor = None, None
         if why_not is None and start is not None:
@@ -229,7 +224,8 @@ def coverage(
             else thresholds.unknown_supply_last_inactive_days
         )
         ends_before = successor
-    last = start + timedelta(days=min(days - 1, (as_of - start).days))
+    is_over = days <= (as_of - start).days
+    last = start + timedelta(days - 1) if is_over else as_of
     return Period(first=start, last=last if ends_before is None else min(last, ends_before - _DAY))
 
 
@@ -290,6 +286,18 @@ def _is_renewal_chain(counted: Iterable[OrderReading], thresholds: Thresholds, a
         and (last - first).days > thresholds.long_term_more_than_days
         and (as_of - last).days <= thresholds.chain_step_at_most_days
     )
+
+
+def _is_continuous(
+    counted: Iterable[OrderReading],
+    drafts: Iterable[OrderReading],
+    thresholds: Thresholds,
+    as_of: date,
+) -> bool:
+    """Say whether a current order or a draft is marked as continuous therapy."""
+    marked = [r for r in counted if r.order.is_continuous_therapy]
+    is_current = bool(marked and current_orders(marked, thresholds, as_of))
+    return is_current or any(draft.order.is_continuous_therapy for draft in drafts)
 
 
 def _estimated(counted: Iterable[OrderReading], current: Run | None) -> int:

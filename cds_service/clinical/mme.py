@@ -12,12 +12,12 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TypeVar
 
-from cds_service.clinical.dispensed import as_decimal, as_text
+from cds_service.clinical.dispensed import as_decimal, as_text, tabled
 from cds_service.clinical.dosing import daily_intake, units_at_a_time
 from cds_service.clinical.drugs import RecognisedOpioid
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Order
-from cds_service.clinical.ucum import Exact, Shortfall, as_exact, quotient
+from cds_service.clinical.ucum import Exact, Shortfall, quotient
 
 # Bounds of a plausible order, not clinical limits: beyond them a number is a slip of the pen.
 LEAST_MME_PER_DAY = Fraction(1, 10)
@@ -108,16 +108,20 @@ def daily_dose(
 
     Source: clinical.md section 6; factors: CDC 2022 (`data/mme-factors.csv`).
     """
-    renewals = [(opioid, _renewal(opioid, drafts)) for opioid in current]
-    taken = [(opioid, True) for opioid in drafts]
-    taken += [(opioid, False) for opioid, renewal in renewals if renewal is None]
-    conversions = [_conversion(opioid, knowledge) for opioid, _ in taken]
-    converted = [each.mme_per_day for each in conversions if isinstance(each, _Conversion)]
-    renewed = [renewal for _, renewal in renewals if renewal is not None]
-    lines = [
-        _line(opioid, each, is_draft=is_draft)
-        for (opioid, is_draft), each in zip(taken, conversions, strict=True)
-    ]
+    taken, renewed = list(drafts), []
+    for opioid in current:
+        renewal = _renewal(opioid, drafts)
+        if renewal is None:
+            taken.append(opioid)
+        else:
+            renewed.append(renewal)
+    lines: list[DoseLine] = []
+    converted: list[Exact] = []
+    for opioid in taken:
+        found = _conversion(opioid, knowledge)
+        if isinstance(found, _Conversion):
+            converted.append(found.mme_per_day)
+        lines.append(_line(opioid, found, is_draft=len(lines) < len(drafts)))
     return DailyDose(
         mme_per_day=as_decimal(sum(converted)) if converted else None,
         is_complete=len(converted) == len(taken)
@@ -175,7 +179,7 @@ def _conversion(opioid: OpioidOrder, knowledge: Knowledge) -> _Conversion | Shor
     row = knowledge.mme_factor_of(product)
     if row is None or row.factor is None:
         return Shortfall.NO_FACTOR
-    strength = as_exact(product.strength)
+    strength, _ = tabled(product.strength)
     if row.unit == "mcg/h":
         share = units_at_a_time(opioid.order, product)
         strength *= _MCG_PER_MG
@@ -183,9 +187,9 @@ def _conversion(opioid: OpioidOrder, knowledge: Knowledge) -> _Conversion | Shor
         share = daily_intake(opioid.order, product)
     if isinstance(share, Shortfall):
         return share
-    factor = as_exact(row.factor)
+    factor, factor_text = tabled(row.factor)
     mme = quotient(share.units * strength * factor.numerator, factor.denominator)
     if not LEAST_MME_PER_DAY <= mme <= MOST_MME_PER_DAY:
         return Shortfall.OUT_OF_BOUNDS
     total = as_text(mme, decimals=2)
-    return _Conversion(mme_per_day=mme, formula=f"{share.text} x {as_text(factor)} = {total}")
+    return _Conversion(mme_per_day=mme, formula=f"{share.text} x {factor_text} = {total}")
