@@ -39,6 +39,14 @@ _LOWER: dict[ExclusionAction, ExclusionAction] = {
     "safety": "safety",
     "do_not_exclude": "do_not_exclude",
 }
+_CAUTION: dict[ExclusionAction, int] = {
+    "suppress": 0,
+    "redirect": 1,
+    "safety": 2,
+    "soften": 3,
+    "do_not_exclude": 4,
+}
+"""Of several rows for one record the one with the lowest number decides."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,15 +163,10 @@ def _row(
     """
     found = map(knowledge.exclusions.row_for, codings)
     rows = [row for row in found if row is not None and resource_type in row.resources]
-    if len(rows) <= 1:
-        return rows[0] if rows else None
+    if not rows:
+        return None
     exact = [row for row in rows if row.match == "exact"]
-    for candidates in (exact, rows):
-        for action in ("suppress", "redirect", "safety", "soften", "do_not_exclude"):
-            for row in candidates:
-                if row.action == action:
-                    return row
-    return None
+    return min(exact or rows, key=lambda row: _CAUTION[row.action])
 
 
 def _has_enough_encounters(
