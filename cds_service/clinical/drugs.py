@@ -239,7 +239,8 @@ def _rxnorm_codes(drug: Drug) -> list[str]:
 
 
 def _all_words(drug: Drug) -> set[str]:
-    return {word for text in drug.words for word in _words(text)}
+    """Return the words of all texts; the space between two texts keeps their words apart."""
+    return set(_words(" ".join(drug.words)))
 
 
 def _words(text: str) -> list[str]:
