@@ -5,6 +5,7 @@ Against the packaged knowledge. Source: clinical.md section 2.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.clinical.drugs import (
+    DrugKinds,
     RecognisedOpioid,
     concerns_a_rule,
     is_benzodiazepine,
@@ -21,7 +23,7 @@ from cds_service.clinical.drugs import (
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Drug
 from cds_service.clinical.terminology import RXNORM, Coding
-from tests.clinical.builders import named, rxnorm
+from tests.clinical.builders import named, order, rxnorm
 
 NDC = "http://hl7.org/fhir/sid/ndc"
 
@@ -404,3 +406,40 @@ class TestOtherDrugs:
         self, knowledge: Knowledge, drug: Drug
     ) -> None:
         assert not is_naloxone(drug, knowledge)
+
+
+class TestDrugsOfOrders:
+    """The drugs of all orders together are what each of them is alone."""
+
+    DRUGS = (
+        rxnorm("1049621"),
+        named("lorazepam 1 mg"),
+        named("Narcan 4 mg nasal spray"),
+        named("lisinopril"),
+        rxnorm("351266", "buprenorphine 2 MG / naloxone 0.5 MG"),
+    )
+
+    def test_every_order_finds_the_opioid_of_its_drug(self, knowledge: Knowledge) -> None:
+        orders = [order(drug=drug) for drug in (*self.DRUGS, *self.DRUGS)]
+        drugs = DrugKinds(orders, knowledge)
+        alone = [recognised_opioid(drug, knowledge) for drug in self.DRUGS]
+        assert [drugs.opioid(each) for each in orders] == alone * 2
+
+    def test_an_order_without_a_drug_is_for_no_opioid(self, knowledge: Knowledge) -> None:
+        unresolved = replace(order(), drug=None)
+        drugs = DrugKinds([unresolved], knowledge)
+        assert drugs.opioid(unresolved) is None
+        assert not drugs.include(lambda kind: True)
+        assert drugs.orders_for(lambda kind: True, [unresolved]) == []
+
+    def test_orders_for_a_drug_that_is_wanted_are_found(self, knowledge: Knowledge) -> None:
+        orders = [order(drug=drug) for drug in self.DRUGS]
+        drugs = DrugKinds(orders, knowledge)
+        assert drugs.include(lambda kind: kind.is_benzodiazepine)
+        assert drugs.orders_for(lambda kind: kind.is_benzodiazepine, orders) == [orders[1]]
+        assert drugs.orders_for(lambda kind: kind.is_naloxone, orders) == [orders[2]]
+
+    def test_drugs_that_are_equal_need_not_be_one_object(self, knowledge: Knowledge) -> None:
+        orders = [order(drug=named("Ativan")), order(drug=named("Ativan"))]
+        drugs = DrugKinds(orders, knowledge)
+        assert drugs.orders_for(lambda kind: kind.is_benzodiazepine, orders) == orders

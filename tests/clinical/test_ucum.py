@@ -72,6 +72,9 @@ def test_a_hundred_years_is_the_longest_time(days: int, is_length: bool) -> None
         ("0." + "1" * 29, True),
         ("0." + "1" * 30, True),
         ("0." + "1" * 31, False),
+        ("1." + "0" * 30, True),
+        ("1." + "0" * 31, False),
+        ("1E+6", True),
     ],
 )
 def test_numbers_have_bounds_at_both_ends_and_in_their_digits(
