@@ -9,16 +9,16 @@ Source: security-reliability.md F7, F8; conformance.md P-04 to P-08.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Resource: TypeAlias = Mapping[str, object]
 
 _HARMLESS = ("warning", "information", "success")
+_NO_RESOURCE = ("", "Bundle")
+"""Types of what an entry may hold and no list is made of."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """The resources of one prefetch value or answer, OperationOutcomes left out.
 
     `is_list` is False for a single resource. `is_refused`: an OperationOutcome of severity error or
@@ -64,7 +64,8 @@ def read_value(value: object) -> Listing | None:
         return _bundle(resource)
     if resource["resourceType"] == "OperationOutcome":
         return Listing(is_refused=_is_error(resource))
-    return Listing(resources=(resource,), types=_types([resource]), is_list=False)
+    types = frozenset({str(resource["resourceType"])})
+    return Listing(resources=(resource,), types=types, is_list=False)
 
 
 def joined(pages: Sequence[Listing], *, is_unfinished: bool) -> Listing:
@@ -113,10 +114,6 @@ def _resource(value: object) -> Resource | None:
     return value if kind and isinstance(kind, str) else None
 
 
-def _types(resources: Sequence[Resource]) -> frozenset[str]:
-    return frozenset([str(resource["resourceType"]) for resource in resources])
-
-
 def _bundle(bundle: Resource) -> Listing | None:
     entries = bundle.get("entry")
     if entries is None:
@@ -124,18 +121,20 @@ def _bundle(bundle: Resource) -> Listing | None:
     if not isinstance(entries, list):
         return None
     resources: list[Resource] = []
+    types: set[str] = set()
     unreadable: list[int] = []
     included = 0
     is_refused = False
     for place, entry in enumerate(entries, 1):
-        resource = _resource(entry.get("resource")) if isinstance(entry, dict) else None
-        kind = "Bundle" if resource is None else resource["resourceType"]
-        if resource is None or kind == "Bundle":
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        kind = resource.get("resourceType") if isinstance(resource, dict) else None
+        if resource is None or not isinstance(kind, str) or kind in _NO_RESOURCE:
             unreadable.append(place)
         elif kind == "OperationOutcome":
             is_refused = is_refused or _is_error(resource)
         else:
             resources.append(resource)
+            types.add(kind)
             included += "search" in entry and _is_included(entry)
     link = next_link(bundle)
     matches = len(resources) + len(unreadable) - included
@@ -143,7 +142,7 @@ def _bundle(bundle: Resource) -> Listing | None:
     total = stated if isinstance(stated, int) else None
     return Listing(
         resources=tuple(resources),
-        types=_types(resources),
+        types=frozenset(types),
         is_refused=is_refused,
         is_cut=link is None and (total or 0) > matches,
         next_link=link,

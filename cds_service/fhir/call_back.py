@@ -6,7 +6,6 @@ Source: security-reliability.md T37, F2; conformance.md P-10, P-17, P-19.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from urllib.parse import quote
 
 from cds_service.fhir.bundles import Listing, Resource, joined, read_value
@@ -52,7 +51,7 @@ def completed(
     return (
         *whole,
         *(
-            replace(source, listing=_listing(answer, source.listing))
+            source._replace(listing=_listing(answer, source.listing))
             for source, answer in continued
         ),
         *(
@@ -107,7 +106,7 @@ def _topic(source: Source, queries: Sequence[Query]) -> str | None:
 
 
 def _without_link(source: Source) -> Source:
-    return replace(source, listing=replace(source.listing, next_link=None))
+    return source._replace(listing=source.listing._replace(next_link=None))
 
 
 def _question(query: Query, patient_id: str) -> Question:

@@ -13,6 +13,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from cds_service.clinical.record import DataGap, GapKind
 from cds_service.errors import DataUnavailable, TooMuchData
@@ -32,6 +33,9 @@ _UNREADABLE = {
     "Condition": GapKind.CONDITION_UNREADABLE,
     "Patient": GapKind.PATIENT_UNREADABLE,
 }
+_MEDICATION = frozenset({"Medication"})
+
+_Standings: TypeAlias = Sequence[tuple[Query, Standing]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,15 +78,15 @@ def gather(
     failures: Mapping[str, Failure] = {}
     if isinstance(fhir, FhirAccess):
         sources, failures = completed(queries, sent, patient_id=patient_id, fhir=fhir)
-    standings = {query: best_standing(query, sources) for query in queries}
-    for query in queries:
-        if query.is_required and standings[query] is Standing.MISSING:
+    standings = [(query, best_standing(query, sources)) for query in queries]
+    for query, at in standings:
+        if query.is_required and at is Standing.MISSING:
             why = fhir if isinstance(fhir, Refusal) else failures.get(query.key)
             raise _unavailable(query, why, is_bare=not sent)
     if isinstance(fhir, FhirAccess):
         orders = (resource for source in sources for resource in source.listing.resources)
         sources = (*sources, _medications(missing_medications((*orders, *context), fhir)))
-    _refuse_excess(sources, context, most=most_resources)
+        _refuse_excess(sources, context, most=most_resources)
     sources = (*sources, _medications(context))
     return Resources(
         by_type=_by_type(sources),
@@ -92,15 +96,16 @@ def gather(
 
 
 def _medications(resources: Iterable[Resource]) -> Source:
-    medications = tuple(r for r in resources if r.get("resourceType") == "Medication")
-    return Source(key=None, listing=Listing(resources=medications))
+    medications = tuple([r for r in resources if r.get("resourceType") == "Medication"])
+    return Source(key=None, listing=Listing(resources=medications, types=_MEDICATION))
 
 
 def _refuse_excess(sources: Sequence[Source], context: Sequence[Resource], *, most: int) -> None:
     """Count the entries, readable or not: each is looked at, and told of where it cannot be."""
-    listings = [source.listing for source in sources]
-    entries = sum(len(listing.resources) + len(listing.unreadable) for listing in listings)
-    if entries + len(context) > most:
+    entries = len(context)
+    for source in sources:
+        entries += len(source.listing.resources) + len(source.listing.unreadable)
+    if entries > most:
         raise TooMuchData(f"The data of this call hold more than {most} resources.")
 
 
@@ -123,7 +128,30 @@ def _unavailable(query: Query, why: Refusal | Failure | None, *, is_bare: bool) 
 
 
 def _by_type(sources: Sequence[Source]) -> Mapping[str, tuple[Resource, ...]]:
-    """Sort by resourceType, each resource once.
+    """Sort by resourceType, each resource once."""
+    by_type: defaultdict[str, list[Resource]] = defaultdict(list)
+    for source in sources:
+        listing = source.listing
+        if len(listing.types) == 1:
+            (kind,) = listing.types
+            by_type[kind] += listing.resources
+        else:
+            for resource in listing.resources:
+                by_type[str(resource["resourceType"])].append(resource)
+    if any(map(_has_equal_ids, by_type.values())):
+        return _each_once(sources)
+    return {kind: tuple(resources) for kind, resources in by_type.items() if resources}
+
+
+def _has_equal_ids(resources: Sequence[Resource]) -> bool:
+    """Say whether two resources of one type have the same id; an id that is no text is none."""
+    sent = [resource.get("id") for resource in resources]
+    ids = [id_ for id_ in sent if isinstance(id_, str) and id_]
+    return len(set(ids)) < len(ids)
+
+
+def _each_once(sources: Sequence[Source]) -> Mapping[str, tuple[Resource, ...]]:
+    """Sort by resourceType where some resources share an id.
 
     What was fetched replaces what was sent under the same id. Otherwise resources that share an
     id and differ are all kept: one of them may be the opioid.
@@ -153,16 +181,14 @@ def _name(resource: Resource) -> tuple[str, str]:
     return str(resource["resourceType"]), id_ if isinstance(id_, str) else ""
 
 
-def _lists_read(standings: Mapping[Query, Standing]) -> frozenset[str]:
+def _lists_read(standings: _Standings) -> frozenset[str]:
     """The types all queries of which are completely answered."""
-    asked = frozenset(query.resource_type for query in standings)
-    return asked - {
-        query.resource_type for query, at in standings.items() if at is not Standing.COMPLETE
-    }
+    asked = frozenset([query.resource_type for query, _ in standings])
+    return asked - {query.resource_type for query, at in standings if at is not Standing.COMPLETE}
 
 
-def _unfinished_lists(standings: Mapping[Query, Standing]) -> Iterator[DataGap]:
-    for query, at in standings.items():
+def _unfinished_lists(standings: _Standings) -> Iterator[DataGap]:
+    for query, at in standings:
         if at is Standing.PARTIAL:
             yield DataGap(
                 kind=_INCOMPLETE.get(query.resource_type, GapKind.OPTIONAL_UNREADABLE),
@@ -171,9 +197,7 @@ def _unfinished_lists(standings: Mapping[Query, Standing]) -> Iterator[DataGap]:
             )
 
 
-def _unreadable_entries(
-    standings: Mapping[Query, Standing], sources: Sequence[Source]
-) -> Iterator[DataGap]:
+def _unreadable_entries(standings: _Standings, sources: Sequence[Source]) -> Iterator[DataGap]:
     """Yield a gap for each entry without a readable resource, once, for the worst it may hide.
 
     Entries sent are passed over where the list was fetched instead.
@@ -181,7 +205,8 @@ def _unreadable_entries(
     if not any(source.listing.unreadable for source in sources):
         return
     told: set[int] = set()
-    for query in sorted(standings, key=lambda query: query.resource_type not in _INCOMPLETE):
+    queries = [query for query, _ in standings]
+    for query in sorted(queries, key=lambda query: query.resource_type not in _INCOMPLETE):
         answering = [
             source for source in sources if standing(query, source) is not Standing.MISSING
         ]

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
+from typing import NamedTuple
 
 from cds_service.fhir.bundles import Listing, read_value
 from cds_service.queries import Query
@@ -28,8 +29,7 @@ class Standing(IntEnum):
     COMPLETE = 2
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """One prefetch value, or what the FHIR server gave for one query.
 
     `key` is the key of the query it belongs to, None under a key unknown to us.
@@ -56,8 +56,11 @@ def sent_sources(
 
 def best_standing(query: Query, sources: Iterable[Source]) -> Standing:
     """Return how far the best of the sources answers the query."""
-    answers = (standing(query, source) for source in sources if source.key in (query.key, None))
-    return max(answers, default=Standing.MISSING)
+    best = Standing.MISSING
+    for source in sources:
+        if source.key == query.key or source.key is None:
+            best = max(best, standing(query, source))
+    return best
 
 
 def standing(query: Query, source: Source) -> Standing:
@@ -83,4 +86,10 @@ def standing(query: Query, source: Source) -> Standing:
 
 def has_no_other_token(query: Query) -> bool:
     """Say whether the patient's id is the only token of the query's template."""
-    return set(_TOKEN.findall(query.template)) <= {PATIENT_ID}
+    return _tokens(query.template) <= {PATIENT_ID}
+
+
+@lru_cache(maxsize=128)
+def _tokens(template: str) -> frozenset[str]:
+    """Return the tokens of a template of ours, of which there are as many as queries."""
+    return frozenset(_TOKEN.findall(template))
