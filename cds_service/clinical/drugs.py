@@ -121,6 +121,10 @@ def is_naloxone(drug: Drug, knowledge: Knowledge) -> bool:
 
 def concerns_a_rule(drug: Drug, knowledge: Knowledge) -> bool:
     """Say whether any rule looks at orders for this drug; the reader models no other order."""
+    if not knowledge.drug_codes.isdisjoint(_rxnorm_codes(drug)):
+        return True
+    if knowledge.drug_words.isdisjoint(_all_words(drug)):
+        return False
     return any(_kind_of(drug, knowledge))
 
 

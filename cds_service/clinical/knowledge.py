@@ -265,19 +265,33 @@ class Knowledge:
     benzodiazepine_names: frozenset[str]
     naloxone: frozenset[str]
     naloxone_names: frozenset[str]
-    convertible_ingredients: frozenset[str] = field(init=False, repr=False)
-    _factors: Mapping[tuple[str, str, str], MmeFactor] = field(init=False, repr=False)
+    drug_codes: frozenset[str] = field(init=False, repr=False, compare=False)
+    drug_words: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Every RxNorm code, and every word, without one of which a drug concerns no rule."""
+    convertible_ingredients: frozenset[str] = field(init=False, repr=False, compare=False)
+    _factors: Mapping[tuple[str, str, str], MmeFactor] = field(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
-        """Key the factors by what an order asks for: ingredient, form, unit of strength."""
+        """Key the tables of drugs and factors by what is asked of them in every call."""
+        by_code = (self.products, self.components, self.ingredient_codes)
+        by_word = (self.names.words, self.names.phrases)
         convertible = (row.ingredient for row in self.mme_factors if row.factor is not None)
-        object.__setattr__(self, "convertible_ingredients", frozenset(convertible))
-        factors = {
-            (row.ingredient, row.release_form, strength_unit): row
-            for row in self.mme_factors
-            for strength_unit in _STRENGTH_UNITS.get(row.unit, ())  # the loader refuses others
+        derived: Mapping[str, object] = {
+            "drug_codes": frozenset().union(*by_code, self.benzodiazepines, self.naloxone),
+            "drug_words": frozenset().union(
+                *by_word, self.benzodiazepine_names, self.naloxone_names
+            ),
+            "convertible_ingredients": frozenset(convertible),
+            "_factors": {
+                (row.ingredient, row.release_form, strength_unit): row
+                for row in self.mme_factors
+                for strength_unit in _STRENGTH_UNITS.get(row.unit, ())  # the loader refuses others
+            },
         }
-        object.__setattr__(self, "_factors", factors)
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
     def mme_factor_of(self, product: OpioidProduct) -> MmeFactor | None:
         """Return the row for a product; none where it multiplies another unit than its strength."""

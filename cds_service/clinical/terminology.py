@@ -51,7 +51,7 @@ def coding(system: str, code: str) -> Coding:
     system = SYSTEM_ALIASES.get(system, system)
     if system == ICD_10_CM:
         code = code.upper()
-        if _ICD_10_CM_UNDOTTED.fullmatch(code):
+        if "." not in code and _ICD_10_CM_UNDOTTED.fullmatch(code):
             code = f"{code[:_ICD_10_CM_CATEGORY_LENGTH]}.{code[_ICD_10_CM_CATEGORY_LENGTH:]}"
     return Coding(system, code)
 
