@@ -74,7 +74,7 @@ def read_record(
     in the record, in its `unrelated` or in a gap. Raises PatientMismatch when a resource, used or
     not, names another patient.
     """
-    sources = (*_sources_of(resources.by_type), *_drafts_of(drafts))
+    sources = [*_sources_of(resources.by_type), *_drafts_of(drafts)]
     patient_of_call = PatientOfCall(patient_id)
     for bystander in bystanders:
         patient_of_call.is_subject_of(bystander)
@@ -83,18 +83,19 @@ def read_record(
     surroundings = _surroundings(usable, set_aside, knowledge, time_zone)
     parts, unrelated, gaps = _collected(usable, surroundings)
     orders = [(source, part) for source, part in parts if isinstance(part, Order)]
+    others = [part for _, part in parts if not isinstance(part, Order)]
     unused = _unused(usable.get("Medication", ()), [source for source, _ in orders])
     return PatientRecord(
         patient_id=patient_id,
         birth_date=patient.birth_date,
         is_deceased=patient.is_deceased,
-        orders=tuple(order for source, order in orders if not source.is_draft),
-        drafts=tuple(order for source, order in orders if source.is_draft),
-        conditions=tuple(part for _, part in parts if isinstance(part, Condition)),
-        observations=tuple(part for _, part in parts if isinstance(part, Observation)),
-        care_events=tuple(part for _, part in parts if isinstance(part, CareEvent)),
+        orders=tuple([order for source, order in orders if not source.is_draft]),
+        drafts=tuple([order for source, order in orders if source.is_draft]),
+        conditions=tuple([part for part in others if isinstance(part, Condition)]),
+        observations=tuple([part for part in others if isinstance(part, Observation)]),
+        care_events=tuple([part for part in others if isinstance(part, CareEvent)]),
         lists_read=resources.lists_read,
-        unrelated=(*(source.reference for source in set_aside), *unused, *unrelated),
+        unrelated=(*[source.reference for source in set_aside], *unused, *unrelated),
         gaps=(*resources.gaps, *patient.gaps, *gaps),
     )
 
@@ -120,8 +121,9 @@ def _sorted_out(
     usable: defaultdict[str, list[Source]] = defaultdict(list)
     set_aside = []
     for source in _once(sources):
-        is_of_patient = patient.is_subject_of(source.resource)
-        if is_of_patient and not is_withheld(source.resource, use_labelled=use_labelled):
+        resource = source.resource
+        is_of_patient = patient.is_subject_of(resource)
+        if is_of_patient and not is_withheld(resource, use_labelled=use_labelled):
             usable[source.resource_type].append(source)
         else:
             set_aside.append(source)
@@ -133,12 +135,11 @@ def _once(sources: Sequence[Source]) -> Sequence[Source]:
 
     Which of them is current cannot be told, and one may be the opioid: exposure counts a day once.
     """
-    names = [(source.reference, source.is_draft) for source in sources]
-    if len(set(names)) == len(names):
+    if len({source.reference for source in sources}) == len(sources):
         return sources
     by_name: defaultdict[tuple[str, bool], dict[str, Source]] = defaultdict(dict)
-    for name, source in zip(names, sources, strict=True):
-        by_name[name].setdefault(_content(source), source)
+    for source in sources:
+        by_name[source.reference, source.is_draft].setdefault(_content(source), source)
     return [source for same in by_name.values() for source in same.values()]
 
 
@@ -158,6 +159,8 @@ def _surroundings(
         (source.resource for source in usable.get("Medication", ())),
         withheld=(s.resource for s in set_aside if s.resource_type == "Medication"),
         concepts=concepts,
+        memory=memory,
+        knowledge=knowledge,
     )
     return Surroundings(
         knowledge=knowledge,
@@ -201,11 +204,14 @@ def _collected(usable: Mapping[str, Sequence[Source]], surroundings: Surrounding
                 parts.append((source, part))
             elif not its_gaps:
                 unrelated.append(source.reference)
+                continue
             gaps += its_gaps
     return _Collected(parts, unrelated, gaps)
 
 
-def _unused(medications: Iterable[Source], orders: Iterable[Source]) -> Iterator[str]:
-    """Yield the Medications that no order of the record points at."""
+def _unused(medications: Sequence[Source], orders: Iterable[Source]) -> Iterable[str]:
+    """Return the Medications that no order of the record points at."""
+    if not medications:
+        return ()
     named = {key for order in orders for key in keys_named_by(order.resource)}
-    return (m.reference for m in medications if key_of(m.resource) not in named)
+    return [m.reference for m in medications if key_of(m.resource) not in named]

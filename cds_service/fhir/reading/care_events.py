@@ -8,10 +8,10 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from cds_service.clinical.record import CareEvent, GapKind
-from cds_service.clinical.terminology import Coding
 from cds_service.fhir.reading import orders, values
 from cds_service.fhir.reading.element import Element
 from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
+from cds_service.fhir.reading.values import JsonObject
 
 _EVENT = {"preparation", "in-progress", "not-done", "on-hold", "stopped", "completed"}
 _REQUEST = {"draft", "active", "on-hold", "revoked", "completed"}
@@ -26,7 +26,7 @@ class _Shape(NamedTuple):
     Dates are tried in the order written, then of each period the end, else the start.
     """
 
-    concepts: tuple[str, ...]
+    concepts: tuple[tuple[str, ...], ...]
     statuses: frozenset[str]
     dates: tuple[str, ...] = ()
     periods: tuple[str, ...] = ()
@@ -34,25 +34,30 @@ class _Shape(NamedTuple):
 
 SHAPES: Mapping[str, _Shape] = {
     "Procedure": _Shape(
-        concepts=("code", "reasonCode", "category"),
+        concepts=(("code",), ("reasonCode",), ("category",)),
         statuses=frozenset(_EVENT | _ALWAYS),
         dates=("performedDateTime",),
         periods=("performedPeriod",),
     ),
     "ServiceRequest": _Shape(
-        concepts=("code", "reasonCode", "category"),
+        concepts=(("code",), ("reasonCode",), ("category",)),
         statuses=frozenset(_REQUEST | _ALWAYS),
         dates=("occurrenceDateTime", "authoredOn"),
         periods=("occurrencePeriod",),
     ),
     "CarePlan": _Shape(
-        concepts=("category",),
+        concepts=(("category",),),
         statuses=frozenset(_REQUEST | _ALWAYS),
         dates=("created",),
         periods=("period",),
     ),
     "Encounter": _Shape(
-        concepts=("type", "reasonCode", "serviceType", "hospitalization.dischargeDisposition"),
+        concepts=(
+            ("type",),
+            ("reasonCode",),
+            ("serviceType",),
+            ("hospitalization", "dischargeDisposition"),
+        ),
         statuses=frozenset(
             {"planned", "arrived", "triaged", "in-progress", "onleave", "finished", "cancelled"}
             | _ALWAYS
@@ -72,9 +77,10 @@ def read_care_event(source: Source, surroundings: Surroundings) -> Reading[CareE
     Source: clinical.md sections 5 and 8.
     """
     is_request = source.resource_type == "ServiceRequest"
-    shape, concepts = SHAPES[source.resource_type], surroundings.concepts
-    codings = tuple(dict.fromkeys(_codings(source, shape, surroundings)))
-    if not codings or not (is_request or concepts.are_in_tables(codings)):
+    shape = SHAPES[source.resource_type]
+    coded = [surroundings.concepts.coded(concept) for concept in _concepts(source.resource, shape)]
+    codings = tuple(dict.fromkeys([coding for one in coded for coding in one.codings]))
+    if not codings or not (is_request or any(one.is_in_tables for one in coded)):
         return NOTHING
     element = Element(source.resource)
     element.refuse_modifier_extension()
@@ -96,14 +102,13 @@ def read_care_event(source: Source, surroundings: Surroundings) -> Reading[CareE
     return Reading(event, source.left_out(element))
 
 
-def _codings(source: Source, shape: _Shape, surroundings: Surroundings) -> Iterator[Coding]:
-    for path in shape.concepts:
-        *outer, name = path.split(".")
-        holders = [source.resource]
+def _concepts(event: JsonObject, shape: _Shape) -> Iterator[object]:
+    for *outer, name in shape.concepts:
+        holders = [event]
         for step in outer:
             holders = [inner for holder in holders for inner in values.objects(holder.get(step))]
         for holder in holders:
-            yield from surroundings.concepts.codings(holder.get(name))
+            yield holder.get(name)
 
 
 def _is_ordered(element: Element, *, is_draft: bool) -> bool:

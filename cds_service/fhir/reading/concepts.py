@@ -6,16 +6,12 @@ anything of them is modelled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
-from cds_service.clinical.drugs import concerns_a_rule
 from cds_service.clinical.knowledge import Knowledge
-from cds_service.clinical.record import Drug
 from cds_service.clinical.terminology import Coding, coding
 from cds_service.fhir.reading import values
 from cds_service.fhir.reading.memory import Memory
-from cds_service.fhir.reading.values import JsonObject
 
 
 class Named(NamedTuple):
@@ -25,7 +21,19 @@ class Named(NamedTuple):
     words: tuple[str, ...]
 
 
-_NOTHING = Named((), ())
+class Coded(NamedTuple):
+    """The codings of one concept, or an array of them, that have both system and code.
+
+    `is_in_tables`: one of them meets a row about social pain, exclusion or physical pain.
+    """
+
+    codings: tuple[Coding, ...]
+    is_in_tables: bool
+
+
+_NOTHING_NAMED = Named((), ())
+_NOTHING_CODED = Coded((), is_in_tables=False)
+_NO_CODES: frozenset[str] = frozenset()
 
 
 class Concepts:
@@ -34,58 +42,62 @@ class Concepts:
     def __init__(self, knowledge: Knowledge, memory: Memory) -> None:
         self._knowledge = knowledge
         self._memory = memory
-        self._in_tables: dict[tuple[Coding, ...], bool] = {}
-        self._drugs: dict[tuple[object, ...], bool] = {}
 
     def named(self, concept: object) -> Named:
         """Return the codings and words of one concept or an array of them."""
         if concept is None:
-            return _NOTHING
-        return self._memory.recall("named", concept, lambda: _read(concept))
+            return _NOTHING_NAMED
+        return self._memory.recall("named", concept, named)
+
+    def coded(self, concept: object) -> Coded:
+        """Return the codings of one concept or an array of them, and whether a table has any."""
+        if concept is None:
+            return _NOTHING_CODED
+        return self._memory.recall("coded", concept, self._coded)
 
     def codings(self, concept: object) -> tuple[Coding, ...]:
         """Return the codings that have both system and code, of one concept or an array of them."""
-        return self.named(concept).codings
+        return self.coded(concept).codings
 
     def codes(self, concept: object) -> frozenset[str]:
         """Return the bare codes of one concept or an array of them, whatever their system."""
-        if concept is None:
-            return frozenset()
-        return self._memory.recall("codes", concept, lambda: codes(concept))
+        return _NO_CODES if concept is None else self._memory.recall("codes", concept, codes)
 
     def are_in_tables(self, codings: tuple[Coding, ...]) -> bool:
         """Say whether any coding meets a row about social pain, exclusion or physical pain."""
-        known = self._in_tables.get(codings)
-        if known is None:
-            tables = (
-                self._knowledge.social_pain,
-                self._knowledge.exclusions,
-                self._knowledge.physical_pain,
-            )
-            known = self._in_tables[codings] = any(
-                table.row_for(code) is not None for code in codings for table in tables
-            )
-        return known
+        knowledge = self._knowledge
+        for code in codings:
+            for table in (knowledge.social_pain, knowledge.exclusions, knowledge.physical_pain):
+                if table.row_for(code) is not None:
+                    return True
+        return False
 
-    def concerns_a_rule(self, drug: Drug) -> bool:
-        """Say whether any rule looks at orders for this drug."""
-        names = drug.codings, drug.words
-        known = self._drugs.get(names)
-        if known is None:
-            known = self._drugs[names] = concerns_a_rule(drug, self._knowledge)
-        return known
+    def _coded(self, concept: object) -> Coded:
+        codings = tuple(
+            [
+                coding(system, code)
+                for holder in values.objects(concept)
+                for member in values.objects(holder.get("coding"))
+                if (system := values.text(member.get("system"))) is not None
+                and (code := values.code(member.get("code"))) is not None
+            ]
+        )
+        return Coded(codings, self.are_in_tables(codings))
 
 
 def codes(concept: object) -> frozenset[str]:
     """Return the bare codes of one concept or an array of them, whatever their system."""
     return frozenset(
-        code
-        for member in _members(concept)
-        if (code := values.code(member.get("code"))) is not None
+        [
+            code
+            for holder in values.objects(concept)
+            for member in values.objects(holder.get("coding"))
+            if (code := values.code(member.get("code"))) is not None
+        ]
     )
 
 
-def _read(concept: object) -> Named:
+def named(concept: object) -> Named:
     """Return the codings that have both parts, and as words the displays and the text."""
     codings: list[Coding] = []
     words: list[str | None] = []
@@ -96,9 +108,4 @@ def _read(concept: object) -> Named:
                 codings.append(coding(system, code))
             words.append(values.text(member.get("display")))
         words.append(values.text(holder.get("text")))
-    return Named(tuple(codings), tuple(word for word in words if word is not None))
-
-
-def _members(concept: object) -> Iterator[JsonObject]:
-    for holder in values.objects(concept):
-        yield from values.objects(holder.get("coding"))
+    return Named(tuple(codings), tuple([word for word in words if word is not None]))

@@ -53,8 +53,8 @@ def read_condition(source: Source, surroundings: Surroundings) -> Reading[Condit
     Source: clinical.md section 4.
     """
     concepts = surroundings.concepts
-    codings = concepts.codings(source.resource.get("code"))
-    if codings and not concepts.are_in_tables(codings):
+    codings, is_in_tables = concepts.coded(source.resource.get("code"))
+    if codings and not is_in_tables:
         return NOTHING
     element = Element(source.resource)
     element.refuse_modifier_extension()
@@ -110,7 +110,9 @@ def _status(
     element: Element, name: str, allowed: frozenset[str], surroundings: Surroundings
 ) -> str | None:
     sent = element.value.get(name)
-    status = surroundings.memory.recall(name, sent, lambda: _status_in(sent, allowed))
+    if sent is None:
+        return None
+    status = surroundings.memory.recall(name, sent, _status_in, allowed)
     if status.is_lost:
         element.note(name)
     return status.code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import NamedTuple
 
 from cds_service.clinical.record import Dosage, DoseAmount, Quantity, Timing
 from cds_service.fhir.reading import values
@@ -17,6 +17,8 @@ _GTS_SYSTEMS = frozenset(
     }
 )
 _KINDS = frozenset({"ordered", "calculated"})
+_COUNTED = frozenset({"timeOfDay", "when", "dayOfWeek"})
+_RATES = frozenset({"rateRatio", "rateQuantity", "rateRange"})
 _DOSE_PARTS = ("doseQuantity", "doseRange", "rateQuantity", "rateRange", "rateRatio")
 _MOST_PER_PERIOD = 1000
 _MOST_TIMES_OF_DAY = 96
@@ -24,16 +26,27 @@ _LONGEST_PERIOD = 1000
 _DAYS_IN_WEEK = 7
 
 
-def dosage(element: Element) -> Dosage:
+class Instruction(NamedTuple):
+    """One dosage instruction, and its `timing.repeat`: what bounds it has are in there."""
+
+    dosage: Dosage
+    repeat: Element
+
+
+def read_instruction(element: Element) -> Instruction:
     """Return one dosage instruction; it is unreadable when any part of the dose was lost."""
     lost_before = len(element.lost)
     element.refuse_modifier_extension()
     limit = element.child("maxDosePerPeriod")
     sequence = element.integer("sequence")
-    timing = _timing(element.child("timing")) if element.has("timing") else None
+    has_timing = element.has("timing")
+    sent_timing = element.child("timing")
+    sent_timing.refuse_modifier_extension()
+    repeat = sent_timing.child("repeat")
+    timing = _timing(repeat, code=sent_timing.value.get("code")) if has_timing else None
     amounts = tuple(_amounts(element))
     maximum, maximum_per = _ratio(limit)
-    return Dosage(
+    dosage = Dosage(
         sequence=sequence,
         timing=timing,
         amounts=amounts,
@@ -41,23 +54,20 @@ def dosage(element: Element) -> Dosage:
         maximum_per=maximum_per,
         is_readable=len(element.lost) == lost_before,
     )
+    return Instruction(dosage, repeat)
 
 
-def _timing(timing: Element) -> Timing:
-    timing.refuse_modifier_extension()
-    repeat = timing.child("repeat")
+def _timing(repeat: Element, *, code: object) -> Timing:
+    is_counted = not _COUNTED.isdisjoint(repeat.value)
     return Timing(
         frequency=repeat.integer("frequency", least=1, most=_MOST_PER_PERIOD),
         frequency_max=repeat.integer("frequencyMax", least=1, most=_MOST_PER_PERIOD),
         period=repeat.positive_number("period", most=_LONGEST_PERIOD),
         period_max=repeat.positive_number("periodMax", most=_LONGEST_PERIOD),
         period_unit=repeat.code("periodUnit", _UNITS_OF_TIME),
-        code=_timing_code(timing.value.get("code")),
-        times_of_day=max(
-            _count(repeat, "timeOfDay", most=_MOST_TIMES_OF_DAY),
-            _count(repeat, "when", most=_MOST_TIMES_OF_DAY),
-        ),
-        days_of_week=_count(repeat, "dayOfWeek", most=_DAYS_IN_WEEK),
+        code=None if code is None else _timing_code(code),
+        times_of_day=_times_of_day(repeat) if is_counted else 0,
+        days_of_week=_count(repeat, "dayOfWeek", most=_DAYS_IN_WEEK) if is_counted else 0,
     )
 
 
@@ -75,6 +85,13 @@ def _timing_code(concept: object) -> str | None:
     return None
 
 
+def _times_of_day(repeat: Element) -> int:
+    return max(
+        _count(repeat, "timeOfDay", most=_MOST_TIMES_OF_DAY),
+        _count(repeat, "when", most=_MOST_TIMES_OF_DAY),
+    )
+
+
 def _count(repeat: Element, name: str, *, most: int) -> int:
     """Count the different times of the day or days of the week."""
     value = repeat.value.get(name)
@@ -88,21 +105,20 @@ def _count(repeat: Element, name: str, *, most: int) -> int:
     return len(words)
 
 
-def _amounts(element: Element) -> Iterator[DoseAmount]:
-    """Yield each `doseAndRate`; before R4 its parts are members of the dosage itself."""
+def _amounts(element: Element) -> list[DoseAmount]:
+    """Return each `doseAndRate`; before R4 its parts are members of the dosage itself."""
     holders = element.children("doseAndRate") or [element]
-    return (_amount(holder) for holder in holders if any(map(holder.has, _DOSE_PARTS)))
+    return [_amount(holder) for holder in holders if any(map(holder.has, _DOSE_PARTS))]
 
 
 def _amount(holder: Element) -> DoseAmount:
     kinds = _KINDS & codes(holder.value.get("type")) if holder.has("type") else ()
-    rate, rate_per = _ratio(holder.child("rateRatio"))
-    return DoseAmount(
-        amount=holder.quantity("doseQuantity") or upper_end(holder, "doseRange"),
-        kind=min(kinds, default=None),
-        rate=rate or holder.quantity("rateQuantity") or upper_end(holder, "rateRange"),
-        rate_per=rate_per,
-    )
+    has_rate = not _RATES.isdisjoint(holder.value)
+    rate, rate_per = _ratio(holder.child("rateRatio")) if has_rate else (None, None)
+    amount = holder.quantity("doseQuantity") or upper_end(holder, "doseRange")
+    if has_rate:
+        rate = rate or holder.quantity("rateQuantity") or upper_end(holder, "rateRange")
+    return DoseAmount(amount=amount, kind=min(kinds, default=None), rate=rate, rate_per=rate_per)
 
 
 def upper_end(holder: Element, name: str) -> Quantity | None:

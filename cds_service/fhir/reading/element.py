@@ -64,7 +64,9 @@ class Element:
         path = self._path_of(name)
         found = [Element(member, path, self.lost) for member in values.objects(value)]
         members = value if isinstance(value, list) else [value]
-        if any(not isinstance(member, dict) and member is not None for member in members):
+        if len(found) < len(members) and not all(
+            member is None or isinstance(member, dict) for member in members
+        ):
             self._found(name, value, None)
         return found
 
@@ -74,7 +76,7 @@ class Element:
         if value is None:
             return None
         found = values.text(value)
-        return self._found(name, value, found if found in allowed else None)
+        return found if found in allowed else self._found(name, value, None)
 
     def boolean(self, name: str) -> bool | None:
         """Return a boolean."""
@@ -91,8 +93,9 @@ class Element:
         if value is None:
             return None
         found = values.integer(value)
-        is_within = found is not None and least <= found <= most
-        return self._found(name, value, found if is_within else None)
+        if found is not None and least <= found <= most:
+            return found
+        return self._found(name, value, None)
 
     def positive_number(self, name: str, *, most: int = values.LARGEST_NUMBER) -> Decimal | None:
         """Return a number above 0 and at most `most`."""
@@ -100,12 +103,14 @@ class Element:
         if value is None:
             return None
         found = values.number(value)
-        return self._found(name, value, found if found and found <= most else None)
+        return found if found and found <= most else self._found(name, value, None)
 
     def days(self, name: str, time_zone: ZoneInfo) -> Days | None:
         """Return the days a date may mean."""
         value = self.value.get(name)
-        return None if value is None else self._found(name, value, days(value, time_zone))
+        if value is None:
+            return None
+        return days(value, time_zone) or self._found(name, value, None)
 
     def quantity(self, name: str, *, is_positive: bool = False) -> Quantity | None:
         """Return an amount with its unit: the code where it is a known unit code, else the word.
@@ -124,7 +129,7 @@ class Element:
 
     def refuse_modifier_extension(self) -> bool:
         """Note a modifier extension (it may turn the meaning round); say whether there is one."""
-        if not self.has("modifierExtension"):
+        if "modifierExtension" not in self.value or not self.has("modifierExtension"):
             return False
         self.note("modifierExtension")
         return True

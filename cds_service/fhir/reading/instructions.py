@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from cds_service.clinical.dosing import days
 from cds_service.clinical.record import Dosage, Quantity
 from cds_service.fhir.reading.dates import Days
-from cds_service.fhir.reading.dosage import dosage, upper_end
+from cds_service.fhir.reading.dosage import Instruction, read_instruction, upper_end
 from cds_service.fhir.reading.element import Element
 
 
@@ -42,24 +42,25 @@ def read_instructions(sent: object, time_zone: ZoneInfo) -> Instructions:
     """
     element = Element({"dosageInstruction": sent})
     parts = element.children("dosageInstruction")
-    unreadable = tuple(Dosage(is_readable=False) for _ in element.lost)
-    read = [(part, dosage(part)) for part in parts]
+    unreadable = [Dosage(is_readable=False) for _ in element.lost]
+    read = [read_instruction(part) for part in parts]
     bounds = _bounds(read, time_zone)
-    return Instructions(
-        dosages=(*(one for _, one in read), *unreadable), bounds=bounds, lost=tuple(element.lost)
-    )
+    dosages = (*[one.dosage for one in read], *unreadable)
+    return Instructions(dosages=dosages, bounds=bounds, lost=tuple(element.lost))
 
 
-def _bounds(instructions: Sequence[tuple[Element, Dosage]], time_zone: ZoneInfo) -> Bounds:
+def _bounds(instructions: Sequence[Instruction], time_zone: ZoneInfo) -> Bounds:
     """Return the bounds the instructions of one order give it together.
 
     The order starts with the earliest and ends with the latest of them; lengths of instructions
     that follow one another add up. Where one with a dose or a timing is not limited, neither is
     the order; instructions in words only have no part in this.
     """
+    if all(_BOUNDS.isdisjoint(repeat.value) for _, repeat in instructions):
+        return _UNBOUNDED
     scheduled = [
-        (dosage, _own_bounds(element.child("timing").child("repeat"), time_zone))
-        for element, dosage in instructions
+        (dosage, _own_bounds(repeat, time_zone))
+        for dosage, repeat in instructions
         if dosage.timing is not None or dosage.amounts
     ]
     starts = [bounds.start for _, bounds in scheduled if bounds.start is not None]

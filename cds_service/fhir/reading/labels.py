@@ -22,7 +22,7 @@ def is_withheld(resource: Mapping[str, object], *, use_labelled: bool) -> bool:
     42 CFR Part 2 always does; restricted, very restricted and sensitivity labels do unless the
     site's policy is to use them.
     """
-    labels = _labels(resource)
+    labels = _labels(resource) if "meta" in resource else None
     if not labels:
         return False
     if any(label.startswith(_NEVER_USED) for label in labels):
@@ -32,7 +32,7 @@ def is_withheld(resource: Mapping[str, object], *, use_labelled: bool) -> bool:
 
 def is_labelled(resource: Mapping[str, object]) -> bool:
     """Say whether a label asks that the resource, though it may be used, is never named."""
-    return not _USED_BY_POLICY.isdisjoint(_labels(resource))
+    return "meta" in resource and not _USED_BY_POLICY.isdisjoint(_labels(resource))
 
 
 def _labels(resource: Mapping[str, object]) -> Set[str]:

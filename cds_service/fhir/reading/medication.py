@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import NamedTuple
 
+from cds_service.clinical.drugs import concerns_a_rule
+from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Drug
 from cds_service.clinical.terminology import RXNORM
 from cds_service.fhir.reading import references, values
-from cds_service.fhir.reading.concepts import Concepts, Named
+from cds_service.fhir.reading.concepts import Concepts, Named, named
+from cds_service.fhir.reading.memory import Memory
 from cds_service.fhir.reading.values import JsonObject
 
 _DEEPEST = 3
@@ -19,6 +23,19 @@ _MOST_NAMES = 64
 _MOST_LETTERS = 4000
 """What carries more parts, more codes and words, or longer words than these names no one drug; so
 no order costs more to read than this, however many orders share one Medication."""
+
+
+class Prescribed(NamedTuple):
+    """All that is said of the drug of an order; None when it is named nowhere.
+
+    `is_of_concern`: a rule looks at orders for this drug, or the drug cannot be told.
+    """
+
+    drug: Drug | None
+    is_of_concern: bool
+
+
+_UNTOLD = Prescribed(None, is_of_concern=True)
 
 
 class Medications:
@@ -33,11 +50,15 @@ class Medications:
         *,
         withheld: Iterable[JsonObject],
         concepts: Concepts,
+        memory: Memory,
+        knowledge: Knowledge,
     ) -> None:
         self._concepts = concepts
+        self._memory = memory
+        self._knowledge = knowledge
         self._withheld = frozenset(key_of(resource) for resource in withheld)
         self._by_id: defaultdict[str, list[JsonObject]] = defaultdict(list)
-        self._drugs: dict[tuple[Named, ...], Drug | None] = {}
+        self._known: dict[tuple[Named, ...], Prescribed] = {}
         for resource in resources:
             self._by_id[key_of(resource)].append(resource)
 
@@ -45,8 +66,8 @@ class Medications:
         """Say whether the order points at a Medication that may not be used."""
         return bool(self._withheld) and not self._withheld.isdisjoint(keys_named_by(order))
 
-    def drug_of(self, order: JsonObject) -> Drug | None:
-        """Return all that is said of the drug of an order, or None when it is named nowhere.
+    def named_by(self, order: JsonObject) -> Prescribed:
+        """Return what an order is for.
 
         Codes of other systems than RxNorm name a drug only together with a word. Several
         Medications under one id all count: an opioid among them is not lost.
@@ -54,18 +75,24 @@ class Medications:
         Source: clinical.md section 2; security-reliability.md T24.
         """
         if "medicationReference" not in order and "medication" not in order:
-            return self._drug((order.get("medicationCodeableConcept"),))
+            concept = order.get("medicationCodeableConcept")
+            return self._memory.recall("prescribed", concept, self._prescribed_as)
         found = self._concepts_near(order, order, set(), depth=_DEEPEST)
         statements = tuple(islice(found, _MOST_STATEMENTS + 1))
-        return self._drug(statements) if len(statements) <= _MOST_STATEMENTS else None
+        if len(statements) > _MOST_STATEMENTS or any(map(_is_overlong, statements)):
+            return _UNTOLD
+        together = tuple(map(self._concepts.named, statements))
+        known = self._known.get(together)
+        if known is None:
+            known = self._known[together] = self._prescribed(together)
+        return known
 
-    def _drug(self, statements: tuple[object, ...]) -> Drug | None:
-        if any(map(_is_overlong, statements)):
-            return None
-        named = tuple(map(self._concepts.named, statements))
-        if named not in self._drugs:
-            self._drugs[named] = _drug_of(named)
-        return self._drugs[named]
+    def _prescribed_as(self, concept: object) -> Prescribed:
+        return _UNTOLD if _is_overlong(concept) else self._prescribed((named(concept),))
+
+    def _prescribed(self, together: tuple[Named, ...]) -> Prescribed:
+        drug = _drug_of(together)
+        return Prescribed(drug, drug is None or concerns_a_rule(drug, self._knowledge))
 
     def _concepts_near(
         self, holder: JsonObject, container: JsonObject, seen: set[int], *, depth: int
@@ -152,10 +179,10 @@ def _is_usable(medication: JsonObject) -> bool:
     )
 
 
-def _drug_of(named: Iterable[Named]) -> Drug | None:
+def _drug_of(together: Sequence[Named]) -> Drug | None:
     """Return the drug that all of these name together, each coding and each word once."""
-    codings = tuple(dict.fromkeys(coding for one in named for coding in one.codings))
-    words = tuple(dict.fromkeys(word for one in named for word in one.words))
+    codings = tuple(dict.fromkeys([coding for one in together for coding in one.codings]))
+    words = tuple(dict.fromkeys([word for one in together for word in one.words]))
     if len(codings) + len(words) > _MOST_NAMES or sum(map(len, words)) > _MOST_LETTERS:
         return None
     if words or any(coding.system == RXNORM for coding in codings):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from cds_service.clinical.record import Answer, GapKind, Observation
-from cds_service.clinical.terminology import Coding
 from cds_service.fhir.reading import values
+from cds_service.fhir.reading.concepts import Concepts
 from cds_service.fhir.reading.dates import Days
 from cds_service.fhir.reading.element import Element
 from cds_service.fhir.reading.labels import is_labelled
@@ -35,7 +35,7 @@ def read_observation(source: Source, surroundings: Surroundings) -> Reading[Obse
 
     Source: clinical.md section 4, "Screening Observations".
     """
-    if not surroundings.concepts.are_in_tables(tuple(_all_codings(source, surroundings))):
+    if not _is_in_tables(source.resource, surroundings.concepts):
         return NOTHING
     element = Element(source.resource)
     element.refuse_modifier_extension()
@@ -56,11 +56,14 @@ def read_observation(source: Source, surroundings: Surroundings) -> Reading[Obse
     return Reading(observation, source.left_out(element))
 
 
-def _all_codings(source: Source, surroundings: Surroundings) -> Iterator[Coding]:
-    for part in (source.resource, *values.objects(source.resource.get("component"))):
-        yield from surroundings.concepts.codings(part.get("code"))
-        if "valueCodeableConcept" in part:
-            yield from surroundings.concepts.codings(part["valueCodeableConcept"])
+def _is_in_tables(observation: JsonObject, concepts: Concepts) -> bool:
+    """Say whether a code or a coded answer of the Observation or of a component meets a table."""
+    for part in (observation, *values.objects(observation.get("component"))):
+        if concepts.coded(part.get("code")).is_in_tables:
+            return True
+        if concepts.coded(part.get("valueCodeableConcept")).is_in_tables:
+            return True
+    return False
 
 
 def _effective(element: Element, surroundings: Surroundings) -> Days | None:
@@ -86,11 +89,11 @@ def _answers(element: Element, surroundings: Surroundings) -> Iterator[Answer]:
 def _answer(part: Element, surroundings: Surroundings) -> Answer:
     """Return the answer as a number or as codes; one that is neither is unreadable."""
     concepts = surroundings.concepts
-    codings = concepts.codings(part.value.get("code"))
-    answers = concepts.codings(part.value.get("valueCodeableConcept"))
+    codings, is_in_tables = concepts.coded(part.value.get("code"))
+    answers = concepts.coded(part.value.get("valueCodeableConcept")).codings
     number = _number(part.value)
     is_unreadable = part.has("modifierExtension") or (number is None and not answers)
-    if is_unreadable and concepts.are_in_tables(codings):
+    if is_unreadable and is_in_tables:
         part.note("value[x]")
     return Answer(
         codings=codings,

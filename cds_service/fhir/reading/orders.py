@@ -69,8 +69,8 @@ def read_order(source: Source, surroundings: Surroundings) -> Reading[Order]:
     medications = surroundings.medications
     if medications.withholds(source.resource):
         return NOTHING
-    drug = medications.drug_of(source.resource)
-    if drug is not None and not surroundings.concepts.concerns_a_rule(drug):
+    drug, is_of_concern = medications.named_by(source.resource)
+    if not is_of_concern:
         return NOTHING
     element = Element(source.resource)
     modifiers = _modifiers(element, is_draft=source.is_draft)
@@ -148,14 +148,14 @@ def _order(
 def _instructions(order: Element, surroundings: Surroundings) -> Instructions:
     sent = order.value.get("dosageInstruction")
     return surroundings.memory.recall(
-        "dosageInstruction", sent, lambda: read_instructions(sent, surroundings.time_zone)
+        "dosageInstruction", sent, read_instructions, surroundings.time_zone
     )
 
 
 def _dispensing(order: Element, surroundings: Surroundings) -> Dispensing:
     sent = order.value.get("dispenseRequest")
     return surroundings.memory.recall(
-        "dispenseRequest", sent, lambda: read_dispensing(sent, surroundings.time_zone)
+        "dispenseRequest", sent, read_dispensing, surroundings.time_zone
     )
 
 

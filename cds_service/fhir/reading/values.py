@@ -18,6 +18,8 @@ LARGEST_NUMBER = 100_000
 SMALLEST_NUMBER = Decimal("0.000001")
 """No positive number of a real record is smaller; below, a number is unreadable."""
 
+_NUMBER = (int, float)
+"""What is something though it is 0; False among them."""
 _LONGEST_CODE_AS_NUMBER = 10**18
 _LONGEST_NUMERAL = 32
 _NUMERAL = re.compile(r"\d+(\.\d+)?([eE][+-]?\d{1,2})?", re.ASCII)
@@ -29,18 +31,16 @@ def is_absent(value: object) -> bool:
     >>> [is_absent(value) for value in (None, " ", {}, [], 0, False)]
     [True, True, True, True, False, False]
     """
-    if isinstance(value, str):
-        return not value.strip()
-    return value is None or (isinstance(value, dict | list) and not value)
+    if value:
+        return isinstance(value, str) and not value.strip()
+    return not isinstance(value, _NUMBER)
 
 
 def objects(value: object) -> list[JsonObject]:
     """Return the objects of an array, or a bare object where an array belongs, as a list."""
-    if isinstance(value, dict):
-        return [value] if value else []
     if isinstance(value, list):
         return [member for member in value if isinstance(member, dict)]
-    return []
+    return [value] if value and isinstance(value, dict) else []
 
 
 def text(value: object) -> str | None:
@@ -54,9 +54,11 @@ def code(value: object) -> str | None:
     >>> code("1049621 "), code(1049621), code(True)
     ('1049621', '1049621', None)
     """
+    if isinstance(value, str):
+        return value.strip() or None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if 0 <= value < _LONGEST_CODE_AS_NUMBER else None
-    return text(value)
+    return None
 
 
 def number(value: object) -> Decimal | None:
