@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-from cds_service.clinical.terminology import CodeTable, Coding
+from cds_service.clinical.terminology import CodeTable, Coding, TableRow
 
 Match = Literal["exact", "descendants"]
 Strength = Literal["core", "supporting", "context"]
@@ -268,17 +268,25 @@ class Knowledge:
     drug_codes: frozenset[str] = field(init=False, repr=False, compare=False)
     drug_words: frozenset[str] = field(init=False, repr=False, compare=False)
     """Every RxNorm code, and every word, without one of which a drug concerns no rule."""
+    concepts: CodeTable[TableRow] = field(init=False, repr=False, compare=False)
+    """The rows of the three code tables in one: a coding without a row here has none at all."""
     convertible_ingredients: frozenset[str] = field(init=False, repr=False, compare=False)
     _factors: Mapping[tuple[str, str, str], MmeFactor] = field(
         init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
-        """Key the tables of drugs and factors by what is asked of them in every call."""
+        """Key the tables by what is asked of them in every call."""
+        pain, exclusions, physical = self.social_pain, self.exclusions, self.physical_pain
         by_code = (self.products, self.components, self.ingredient_codes)
         by_word = (self.names.words, self.names.phrases)
         convertible = (row.ingredient for row in self.mme_factors if row.factor is not None)
+        concepts: CodeTable[TableRow] = CodeTable(
+            {**pain.exact, **exclusions.exact, **physical.exact},
+            {**pain.descendants, **exclusions.descendants, **physical.descendants},
+        )
         derived: Mapping[str, object] = {
+            "concepts": concepts,
             "drug_codes": frozenset().union(*by_code, self.benzodiazepines, self.naloxone),
             "drug_words": frozenset().union(
                 *by_word, self.benzodiazepine_names, self.naloxone_names

@@ -57,15 +57,15 @@ def read_value(value: object) -> Listing | None:
     """
     if value is None:
         return Listing()
-    resource = _resource(_unwrapped(value))
-    if resource is None:
+    resource = _unwrapped(value)
+    kind = resource.get("resourceType") if isinstance(resource, dict) else None
+    if not isinstance(resource, dict) or not isinstance(kind, str) or not kind:
         return None
-    if resource["resourceType"] == "Bundle":
+    if kind == "Bundle":
         return _bundle(resource)
-    if resource["resourceType"] == "OperationOutcome":
+    if kind == "OperationOutcome":
         return Listing(is_refused=_is_error(resource))
-    types = frozenset({str(resource["resourceType"])})
-    return Listing(resources=(resource,), types=types, is_list=False)
+    return Listing(resources=(resource,), types=frozenset({kind}), is_list=False)
 
 
 def joined(pages: Sequence[Listing], *, is_unfinished: bool) -> Listing:
@@ -106,14 +106,6 @@ def _unwrapped(value: object) -> object:
     return value.get("resource") if str(status).startswith("2") else None
 
 
-def _resource(value: object) -> Resource | None:
-    """The value, if it is an object that names its resource type."""
-    if not isinstance(value, dict):
-        return None
-    kind = value.get("resourceType")
-    return value if kind and isinstance(kind, str) else None
-
-
 def _bundle(bundle: Resource) -> Listing | None:
     entries = bundle.get("entry")
     if entries is None:
@@ -136,7 +128,7 @@ def _bundle(bundle: Resource) -> Listing | None:
             resources.append(resource)
             types.add(kind)
             included += "search" in entry and _is_included(entry)
-    link = next_link(bundle)
+    link = next_link(bundle) if "link" in bundle else None
     matches = len(resources) + len(unreadable) - included
     stated = bundle.get("total")
     total = stated if isinstance(stated, int) else None

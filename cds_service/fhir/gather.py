@@ -91,7 +91,7 @@ def gather(
     return Resources(
         by_type=_by_type(sources),
         lists_read=_lists_read(standings),
-        gaps=(*_unfinished_lists(standings), *_unreadable_entries(standings, sources)),
+        gaps=_gaps(standings, sources),
     )
 
 
@@ -138,7 +138,7 @@ def _by_type(sources: Sequence[Source]) -> Mapping[str, tuple[Resource, ...]]:
         else:
             for resource in listing.resources:
                 by_type[str(resource["resourceType"])].append(resource)
-    if any(map(_has_equal_ids, by_type.values())):
+    if any(len(resources) > 1 and _has_equal_ids(resources) for resources in by_type.values()):
         return _each_once(sources)
     return {kind: tuple(resources) for kind, resources in by_type.items() if resources}
 
@@ -187,6 +187,12 @@ def _lists_read(standings: _Standings) -> frozenset[str]:
     return asked - {query.resource_type for query, at in standings if at is not Standing.COMPLETE}
 
 
+def _gaps(standings: _Standings, sources: Sequence[Source]) -> tuple[DataGap, ...]:
+    if any(source.listing.unreadable for source in sources):
+        return (*_unfinished_lists(standings), *_unreadable_entries(standings, sources))
+    return tuple(_unfinished_lists(standings))
+
+
 def _unfinished_lists(standings: _Standings) -> Iterator[DataGap]:
     for query, at in standings:
         if at is Standing.PARTIAL:
@@ -202,8 +208,6 @@ def _unreadable_entries(standings: _Standings, sources: Sequence[Source]) -> Ite
 
     Entries sent are passed over where the list was fetched instead.
     """
-    if not any(source.listing.unreadable for source in sources):
-        return
     told: set[int] = set()
     queries = [query for query, _ in standings]
     for query in sorted(queries, key=lambda query: query.resource_type not in _INCOMPLETE):

@@ -42,10 +42,14 @@ _Part: TypeAlias = Order | Condition | Observation | CareEvent
 
 
 class _Sorted(NamedTuple):
-    """Sources that may be used, by type, and those that may not: labelled, or of no patient."""
+    """Sources that may be used, by type, and those that may not: labelled, or of no patient.
+
+    `has_equal_names`: two of them go by one reference, and may be copies of one resource.
+    """
 
     usable: Mapping[str, Sequence[Source]]
     set_aside: Sequence[Source]
+    has_equal_names: bool
 
 
 class _Collected(NamedTuple):
@@ -74,11 +78,15 @@ def read_record(
     in the record, in its `unrelated` or in a gap. Raises PatientMismatch when a resource, used or
     not, names another patient.
     """
-    sources = [*_sources_of(resources.by_type), *_drafts_of(drafts)]
     patient_of_call = PatientOfCall(patient_id)
     for bystander in bystanders:
         patient_of_call.is_subject_of(bystander)
-    usable, set_aside = _sorted_out(sources, patient_of_call, use_labelled=use_labelled)
+    usable, set_aside, has_equal_names = _sorted_out(
+        _sources(resources, drafts), patient_of_call, use_labelled=use_labelled
+    )
+    if has_equal_names:
+        once = _once(_sources(resources, drafts))
+        usable, set_aside, _ = _sorted_out(once, patient_of_call, use_labelled=use_labelled)
     patient = read_patient(usable.get("Patient", ()), time_zone)
     surroundings = _surroundings(usable, set_aside, knowledge, time_zone)
     parts, unrelated, gaps = _collected(usable, surroundings)
@@ -100,43 +108,42 @@ def read_record(
     )
 
 
-def _sources_of(by_type: Mapping[str, Sequence[JsonObject]]) -> Iterator[Source]:
-    for kind, resources in by_type.items():
-        for place, resource in enumerate(resources, start=1):
+def _sources(resources: Resources, drafts: Iterable[JsonObject]) -> Iterator[Source]:
+    for kind, of_kind in resources.by_type.items():
+        for place, resource in enumerate(of_kind, start=1):
             reference = reference_to(kind, resource.get("id")) or f"entry {place} of {kind}"
             yield Source(resource, kind, reference)
-
-
-def _drafts_of(drafts: Iterable[JsonObject]) -> Iterator[Source]:
     for place, draft in enumerate(drafts, start=1):
-        kind = draft.get("resourceType")
-        kind = kind if isinstance(kind, str) else ""
-        reference = reference_to(kind, draft.get("id")) if kind else None
-        yield Source(draft, kind, reference or f"draft order {place}", is_draft=True)
+        sent = draft.get("resourceType")
+        kind = sent if isinstance(sent, str) else ""
+        name = reference_to(kind, draft.get("id")) if kind else None
+        yield Source(draft, kind, name or f"draft order {place}", is_draft=True)
 
 
 def _sorted_out(
-    sources: Sequence[Source], patient: PatientOfCall, *, use_labelled: bool
+    sources: Iterable[Source], patient: PatientOfCall, *, use_labelled: bool
 ) -> _Sorted:
     usable: defaultdict[str, list[Source]] = defaultdict(list)
     set_aside = []
-    for source in _once(sources):
-        resource = source.resource
+    names = []
+    for source in sources:
+        resource, kind, name, _ = source
+        names.append(name)
         is_of_patient = patient.is_subject_of(resource)
-        if is_of_patient and not is_withheld(resource, use_labelled=use_labelled):
-            usable[source.resource_type].append(source)
+        # Labels are in `meta`, which the resources of many clients do not have.
+        is_withheld_ = "meta" in resource and is_withheld(resource, use_labelled=use_labelled)
+        if is_of_patient and not is_withheld_:
+            usable[kind].append(source)
         else:
             set_aside.append(source)
-    return _Sorted(usable, set_aside)
+    return _Sorted(usable, set_aside, len(set(names)) < len(names))
 
 
-def _once(sources: Sequence[Source]) -> Sequence[Source]:
+def _once(sources: Iterable[Source]) -> Sequence[Source]:
     """Return each resource once. Resources that share an id and differ are all kept.
 
     Which of them is current cannot be told, and one may be the opioid: exposure counts a day once.
     """
-    if len({source.reference for source in sources}) == len(sources):
-        return sources
     by_name: defaultdict[tuple[str, bool], dict[str, Source]] = defaultdict(dict)
     for source in sources:
         by_name[source.reference, source.is_draft].setdefault(_content(source), source)

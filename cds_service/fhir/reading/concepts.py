@@ -40,7 +40,7 @@ class Concepts:
     """Reads concepts and remembers, for the length of one call, which concern a rule."""
 
     def __init__(self, knowledge: Knowledge, memory: Memory) -> None:
-        self._knowledge = knowledge
+        self._row_for = knowledge.concepts.row_for
         self._memory = memory
 
     def named(self, concept: object) -> Named:
@@ -65,12 +65,7 @@ class Concepts:
 
     def are_in_tables(self, codings: tuple[Coding, ...]) -> bool:
         """Say whether any coding meets a row about social pain, exclusion or physical pain."""
-        knowledge = self._knowledge
-        for code in codings:
-            for table in (knowledge.social_pain, knowledge.exclusions, knowledge.physical_pain):
-                if table.row_for(code) is not None:
-                    return True
-        return False
+        return any(map(self._row_for, codings))
 
     def _coded(self, concept: object) -> Coded:
         codings = tuple(

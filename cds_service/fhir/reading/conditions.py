@@ -40,6 +40,8 @@ _ABATEMENTS = frozenset(
     }
 )
 
+_ENCOUNTERS = ("encounter", "context")
+
 NO_CODE = "it carries no code"
 LOST_CODE = "its code cannot be read"
 
@@ -70,6 +72,7 @@ def read_condition(source: Source, surroundings: Surroundings) -> Reading[Condit
         return Reading(None, (_uncoded(source),))
     onset = _onset(element, surroundings)
     recorded = _recorded(element, surroundings)
+    is_said_to_abate = not _ABATEMENTS.isdisjoint(source.resource)
     condition = Condition(
         reference=source.reference,
         codings=codings,
@@ -79,8 +82,8 @@ def read_condition(source: Source, surroundings: Surroundings) -> Reading[Condit
         onset=onset,
         recorded=None if recorded is None else recorded.latest,
         recorded_from=None if recorded is None else recorded.earliest,
-        has_abatement=_has_abatement(element),
-        abatement=_abatement(element, surroundings),
+        has_abatement=is_said_to_abate and _has_abatement(element),
+        abatement=_abatement(element, surroundings) if is_said_to_abate else None,
         encounter=_encounter(element),
         is_labelled=is_labelled(source.resource),
     )
@@ -173,8 +176,6 @@ def _asserted(element: Element, surroundings: Surroundings) -> Days | None:
 
 def _has_abatement(element: Element) -> bool:
     """Say whether the Condition is said to have abated, in whatever form, readable or not."""
-    if _ABATEMENTS.isdisjoint(element.value):
-        return False
     if element.boolean("abatementBoolean") is False:
         return any(map(element.has, _ABATEMENTS - {"abatementBoolean"}))
     return any(map(element.has, _ABATEMENTS))
@@ -189,7 +190,7 @@ def _abatement(element: Element, surroundings: Surroundings) -> date | None:
 
 def _encounter(element: Element) -> str | None:
     """Return the encounter in one spelling, however the reference is written (STU3: context)."""
-    for name in ("encounter", "context"):
+    for name in [name for name in _ENCOUNTERS if name in element.value]:
         for reference in references.written(element.value.get(name)):
             resource_type, id_ = references.target(reference)
             return f"{resource_type or 'Encounter'}/{id_}"

@@ -149,7 +149,7 @@ _ABSENT = Element({})
 
 
 def _unit(quantity: JsonObject) -> str | None:
-    code, word = values.code(quantity.get("code")), values.text(quantity.get("unit"))
-    if code is not None and values.text(quantity.get("system")) in _CODED_UNITS:
+    code, system = values.code(quantity.get("code")), quantity.get("system")
+    if code is not None and (system is None or values.text(system) in _CODED_UNITS):
         return code
-    return word or code
+    return values.text(quantity.get("unit")) or code

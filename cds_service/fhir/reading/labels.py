@@ -22,7 +22,7 @@ def is_withheld(resource: Mapping[str, object], *, use_labelled: bool) -> bool:
     42 CFR Part 2 always does; restricted, very restricted and sensitivity labels do unless the
     site's policy is to use them.
     """
-    labels = _labels(resource) if "meta" in resource else None
+    labels = _labels(resource)
     if not labels:
         return False
     if any(label.startswith(_NEVER_USED) for label in labels):

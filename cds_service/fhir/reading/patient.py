@@ -32,6 +32,8 @@ def read_patient(sources: Sequence[Source], time_zone: ZoneInfo) -> Vitality:
     if not read:
         gap = DataGap(kind=GapKind.PATIENT_UNREADABLE, where="Patient", reason=NO_PATIENT)
         return Vitality(gaps=(gap,))
+    if len(read) == 1:
+        return read[0]
     births = [one.birth_date for one in read if one.birth_date is not None]
     return Vitality(
         birth_date=max(births, default=None),
@@ -48,11 +50,8 @@ def _vitality(source: Source, time_zone: ZoneInfo) -> Vitality:
     is_deceased = element.boolean("deceasedBoolean") or element.has("deceasedDateTime")
     if not element.has("birthDate"):
         element.note("birthDate")
-    return Vitality(
-        birth_date=None if birth is None else birth.latest,
-        is_deceased=is_deceased,
-        gaps=tuple(
-            source.gap(GapKind.PATIENT_UNREADABLE, NO_PATIENT, element=path)
-            for path in element.lost
-        ),
-    )
+    gaps = [
+        source.gap(GapKind.PATIENT_UNREADABLE, NO_PATIENT, element=path) for path in element.lost
+    ]
+    birth_date = None if birth is None else birth.latest
+    return Vitality(birth_date=birth_date, is_deceased=is_deceased, gaps=tuple(gaps))

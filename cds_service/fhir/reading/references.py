@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cds_service.errors import PatientMismatch
 
-_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+_is_plain = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII).fullmatch
 _ABOUT = ("subject", "patient")
 _URN = ("urn:uuid:", "urn:oid:")
 
@@ -26,8 +26,7 @@ def reference_to(resource_type: str, id_: object) -> str | None:
     >>> reference_to("Condition", "a_1")
     'Condition/a_1'
     """
-    is_plain = isinstance(id_, str) and _ID.fullmatch(id_) is not None
-    return f"{resource_type}/{id_}" if is_plain else None
+    return f"{resource_type}/{id_}" if isinstance(id_, str) and _is_plain(id_) else None
 
 
 def written(reference: object) -> tuple[str, ...]:
