@@ -57,7 +57,9 @@ def read_value(value: object) -> Listing | None:
     """
     if value is None:
         return Listing()
-    resource = _unwrapped(value)
+    resource = value
+    if isinstance(value, dict) and "resourceType" not in value:
+        resource = _unwrapped(value)
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
     if not isinstance(resource, dict) or not isinstance(kind, str) or not kind:
         return None
@@ -97,10 +99,8 @@ def next_link(bundle: Resource) -> str | None:
     return None
 
 
-def _unwrapped(value: object) -> object:
+def _unwrapped(value: Resource) -> object:
     """The resource of a legacy `{response, resource}` wrapper, None if its response failed."""
-    if not isinstance(value, dict) or "resourceType" in value:
-        return value
     response = value.get("response")
     status = response.get("status", "200") if isinstance(response, dict) else "200"
     return value.get("resource") if str(status).startswith("2") else None

@@ -59,7 +59,8 @@ def best_standing(query: Query, sources: Iterable[Source]) -> Standing:
     best = Standing.MISSING
     for source in sources:
         if source.key == query.key or source.key is None:
-            best = max(best, standing(query, source))
+            at = standing(query, source)
+            best = at if at > best else best
     return best
 
 

@@ -37,20 +37,18 @@ class Memory:
         >>> memory.recall("dose", {"value": 1}, lambda value: "another"), memory.recall("x", 1, str)
         ('one', '1')
         """
-        try:
-            key = (name, self._written(value))
-        except orjson.JSONEncodeError:
-            return read(value, *more)
+        if self._large and id(value) in self._large:
+            written = self._large[id(value)][1]
+        else:
+            try:
+                written = orjson.dumps(value)
+            except orjson.JSONEncodeError:
+                return read(value, *more)
+            if len(written) > _LARGE_BYTES:
+                self._large[id(value)] = (value, written)  # kept, so that no other gets its id
+        key = (name, written)
         known: Any = self._read.get(key, _UNREAD)
         if known is _UNREAD:
             known = self._read[key] = read(value, *more)
         answer: Read = known
         return answer
-
-    def _written(self, value: Any) -> bytes:
-        if self._large and id(value) in self._large:
-            return self._large[id(value)][1]
-        written = orjson.dumps(value)
-        if len(written) > _LARGE_BYTES:
-            self._large[id(value)] = (value, written)  # kept, so that no other gets its id
-        return written

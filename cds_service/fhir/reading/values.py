@@ -39,6 +39,8 @@ def is_absent(value: object) -> bool:
 def objects(value: object) -> list[JsonObject]:
     """Return the objects of an array, or a bare object where an array belongs, as a list."""
     if isinstance(value, list):
+        if len(value) == 1:  # as most arrays of FHIR
+            return value if isinstance(value[0], dict) else []
         return [member for member in value if isinstance(member, dict)]
     return [value] if value and isinstance(value, dict) else []
 
