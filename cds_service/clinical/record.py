@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from cds_service.clinical.terminology import Coding
 
@@ -77,16 +78,14 @@ class Drug:
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A finite, non-negative number and its unit as written: UCUM code if coded, else the word."""
 
     value: Decimal
     unit: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timing:
+class Timing(NamedTuple):
     """How often a dose is taken: FHIR Timing.repeat and Timing.code, untouched but typed.
 
     `period_unit` is a UCUM unit of time (s min h d wk mo a). `code` is the GTS abbreviation in
@@ -104,8 +103,7 @@ class Timing:
     days_of_week: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DoseAmount:
+class DoseAmount(NamedTuple):
     """One `doseAndRate` entry. `amount` is doseQuantity, or the upper end of doseRange.
 
     `kind` is "ordered", "calculated" or None. `rate` is the upper rate as amount per time.
@@ -117,8 +115,7 @@ class DoseAmount:
     rate_per: Quantity | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dosage:
+class Dosage(NamedTuple):
     """One dosageInstruction. `is_readable` is False where a part that changes the dose was lost."""
 
     sequence: int | None = None
