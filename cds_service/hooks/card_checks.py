@@ -9,7 +9,7 @@ from datetime import date
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.hooks.cards import CardDeck, CardTemplate, Sentence
 from cds_service.hooks.facts import CONDITIONS, FACTS
-from cds_service.hooks.suggestions import Offer, draft_resource
+from cds_service.hooks.suggestions import Offer, draft_resource, visit_parts
 
 SUMMARY_SHORTER_THAN = 140
 """Source: CDS Hooks 3.0.0, card attribute `summary`."""
@@ -84,14 +84,9 @@ def resource_faults(offers: Iterable[Offer]) -> Iterator[str]:
         "MedicationRequest": MedicationRequest,
         "ServiceRequest": ServiceRequest,
     }
+    visit = visit_parts(patient_id="p", encounter_id="e", requester="Practitioner/u")
     for offer in offers:
-        draft = draft_resource(
-            offer,
-            day=date(2026, 1, 1),
-            patient_id="p",
-            encounter_id="e",
-            requester="Practitioner/u",
-        )
+        draft = draft_resource(offer, visit, day=date(2026, 1, 1))
         try:
             models[offer.resource_type].model_validate(draft)
         except (KeyError, ValueError) as error:

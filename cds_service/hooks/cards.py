@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from uuid import NAMESPACE_URL, UUID, uuid5
+from functools import cached_property
+from typing import NamedTuple
+from uuid import NAMESPACE_URL
 
 from cds_service.clinical.assessment import Assessment
 from cds_service.clinical.rules import Recommendation
 from cds_service.hooks.facts import FACTS, Condition
 from cds_service.hooks.phrases import Phrases
-from cds_service.hooks.protocol import HookRequest
-from cds_service.hooks.suggestions import Offer, draft_resource, offers_for
-from cds_service.hooks.wording import Text, Value
+from cds_service.hooks.protocol import HookRequest, JsonObject
+from cds_service.hooks.suggestions import Offer, draft_resource, offers_for, visit_parts
+from cds_service.hooks.uuids import uuid_of
+from cds_service.hooks.wording import Text
 
-CDS_NAMESPACE = uuid5(NAMESPACE_URL, "urn:cds-service:opioid-social-pain:card")
+CDS_NAMESPACE = uuid_of("urn:cds-service:opioid-social-pain:card", within=str(NAMESPACE_URL))
 """Root of the uuids of cards and suggestions; changing it orphans feedback."""
 
 
@@ -33,15 +36,14 @@ class Sentence:
         """Return the sentence; None when it does not apply or a value it needs is not known."""
         if self.when is not None and not self.when(assessment):
             return None
-        if not self.text.names:
-            return self.text.filled({})
-        values: dict[str, Value] = {}
-        for name in self.text.names:
+        shown = self.text.shown
+        values: list[str] = []
+        for name in self.text.holes:
             value = FACTS[name].of(assessment, phrases)
             if value is None:
                 return None
-            values[name] = value
-        return self.text.filled(values)
+            values.append(shown(value))
+        return self.text.pattern % tuple(values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +58,8 @@ class Paragraph:
         """Return the paragraph; None when it does not apply or none of its sentences does."""
         if self.when is not None and not self.when(assessment):
             return None
-        said = (sentence.said(assessment, phrases) for sentence in self.sentences)
-        body = " ".join(sentence for sentence in said if sentence is not None)
+        said = [sentence.said(assessment, phrases) for sentence in self.sentences]
+        body = " ".join([sentence for sentence in said if sentence is not None])
         return (f"**{self.heading}:** {body}" if self.heading else body) if body else None
 
 
@@ -89,7 +91,7 @@ class Link:
     url: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class CardDeck:
     """All cards of one edition.
 
@@ -115,43 +117,50 @@ class CardDeck:
     ) -> dict[str, object]:
         """Return the card of a recommendation, as JSON-like data without null or empty values.
 
-        The same call always gets the same card, uuids included.
+        The same call always gets the same card, uuids included. What all cards of a rule have in
+        common is one object in all of them: read it, do not change it.
         """
         template = self.cards[recommendation.rule_id]
-        card_uuid = self._card_uuid(request, template.rule_id)
-        suggestions = self._suggestions(template, card_uuid, assessment, request)
+        fixed = self._fixed_parts[recommendation.rule_id]
+        card_uuid = uuid_of(
+            f"{request.hook_instance} {request.service_id} {template.rule_id}", within=CDS_NAMESPACE
+        )
+        suggestions = _suggestions(template, card_uuid, assessment, request)
         card: dict[str, object] = {
-            "uuid": str(card_uuid),
+            "uuid": card_uuid,
             "summary": self._summary(template.summaries, assessment),
             "indicator": recommendation.indicator,
             "detail": self._detail(template.detail, assessment),
-            "source": self._source(template),
+            "source": fixed.source,
         }
         if suggestions:
             card["suggestions"] = suggestions
             card["selectionBehavior"] = "any"
-        card["overrideReasons"] = [
-            {"code": reason.code, "system": self.override_system, "display": reason.display}
-            for reason in self.override_reasons
-        ]
-        card["links"] = [
-            {"label": link.label, "url": link.url, "type": "absolute"}
-            for link in (*self.links, self._explanation(template))
-        ]
+        card["overrideReasons"] = fixed.override_reasons
+        card["links"] = fixed.links
         return card
-
-    def _card_uuid(self, request: HookRequest, rule_id: str) -> UUID:
-        return uuid5(CDS_NAMESPACE, f"{request.hook_instance} {request.service_id} {rule_id}")
 
     def _summary(self, summaries: Iterable[Sentence], assessment: Assessment) -> str:
         said = (sentence.said(assessment, self.phrases) for sentence in summaries)
         return next(sentence for sentence in said if sentence is not None)
 
     def _detail(self, detail: Iterable[Paragraph], assessment: Assessment) -> str:
-        said = (paragraph.said(assessment, self.phrases) for paragraph in detail)
-        return "\n\n".join(paragraph for paragraph in said if paragraph is not None)
+        said = [paragraph.said(assessment, self.phrases) for paragraph in detail]
+        return "\n\n".join([paragraph for paragraph in said if paragraph is not None])
 
-    def _source(self, template: CardTemplate) -> dict[str, object]:
+    @cached_property
+    def _fixed_parts(self) -> Mapping[str, _FixedParts]:
+        """What the cards of a rule say about themselves, by rule: made once for all calls."""
+        reasons: list[JsonObject] = [
+            {"code": reason.code, "system": self.override_system, "display": reason.display}
+            for reason in self.override_reasons
+        ]
+        return {
+            name: _FixedParts(self._source(template), reasons, self._links(template))
+            for name, template in self.cards.items()
+        }
+
+    def _source(self, template: CardTemplate) -> JsonObject:
         return {
             "label": self.source_label,
             "url": f"{self.public_url}/about",
@@ -162,33 +171,42 @@ class CardDeck:
             },
         }
 
-    def _explanation(self, template: CardTemplate) -> Link:
-        return Link(label=self.explanation_label, url=f"{self.public_url}/about#{template.rule_id}")
-
-    def _suggestions(
-        self,
-        template: CardTemplate,
-        card_uuid: UUID,
-        assessment: Assessment,
-        request: HookRequest,
-    ) -> list[dict[str, object]]:
+    def _links(self, template: CardTemplate) -> list[JsonObject]:
+        about = f"{self.public_url}/about#{template.rule_id}"
         return [
-            {
-                "label": offer.label,
-                "uuid": str(uuid5(card_uuid, offer.id)),
-                "actions": [
-                    {
-                        "type": "create",
-                        "description": offer.label,
-                        "resource": draft_resource(
-                            offer,
-                            day=assessment.as_of,
-                            patient_id=request.patient_id,
-                            encounter_id=request.encounter_id,
-                            requester=None if request.user is None else request.user.reference,
-                        ),
-                    }
-                ],
-            }
-            for offer in offers_for(template.offers, assessment=assessment, request=request)
+            {"label": link.label, "url": link.url, "type": "absolute"}
+            for link in (*self.links, Link(label=self.explanation_label, url=about))
         ]
+
+
+class _FixedParts(NamedTuple):
+    """What is the same on every card of a rule."""
+
+    source: JsonObject
+    override_reasons: list[JsonObject]
+    links: list[JsonObject]
+
+
+def _suggestions(
+    template: CardTemplate, card_uuid: str, assessment: Assessment, request: HookRequest
+) -> list[dict[str, object]]:
+    offers = offers_for(template.offers, assessment=assessment, request=request)
+    visit = visit_parts(
+        patient_id=request.patient_id,
+        encounter_id=request.encounter_id,
+        requester=None if request.user is None else request.user.reference,
+    )
+    return [
+        {
+            "label": offer.label,
+            "uuid": uuid_of(offer.id, within=card_uuid),
+            "actions": [
+                {
+                    "type": "create",
+                    "description": offer.label,
+                    "resource": draft_resource(offer, visit, day=assessment.as_of),
+                }
+            ],
+        }
+        for offer in offers
+    ]

@@ -153,28 +153,27 @@ def _pain_named(assessment: Assessment, phrases: Phrases) -> Value | None:
 
 def _unknown(assessment: Assessment, phrases: Phrases) -> Value:
     """Return what was estimated, could not be read or was not to be had; always something."""
-    return "; ".join(_unknowns(assessment, phrases)) or phrases.nothing_unknown
-
-
-def _unknowns(assessment: Assessment, phrases: Phrases) -> Iterator[str]:
+    unknown: list[str] = []
     if assessment.exposure.estimated_orders:
-        yield phrases.estimated.of(assessment.exposure.estimated_orders)
+        unknown.append(phrases.estimated.of(assessment.exposure.estimated_orders))
     if assessment.dose.uncounted:
-        yield phrases.unconverted.of(len(assessment.dose.uncounted))
+        unknown.append(phrases.unconverted.of(len(assessment.dose.uncounted)))
     if any(renewed.is_form_assumed for renewed in assessment.dose.renewed):
-        yield phrases.renewal_assumed
-    record = assessment.record
-    kinds = Counter(gap.kind for gap in record.gaps)
+        unknown.append(phrases.renewal_assumed)
+    gaps = assessment.record.gaps
+    kinds = Counter(gap.kind for gap in gaps) if gaps else {}
     for kind in GapKind if kinds else ():
         if kind in kinds:
-            yield phrases.gaps[kind].of(kinds[kind])
+            unknown.append(phrases.gaps[kind].of(kinds[kind]))
+    read = assessment.record.lists_read
     unread = [
         name
         for list_of, name in phrases.lists.items()
-        if list_of not in record.lists_read and _GAP_OF_LIST.get(list_of) not in kinds
+        if list_of not in read and _GAP_OF_LIST.get(list_of) not in kinds
     ]
     if unread:
-        yield phrases.lists_unknown.filled({"names": ", ".join(unread)})
+        unknown.append(phrases.lists_unknown.filled({"names": ", ".join(unread)}))
+    return "; ".join(unknown) or phrases.nothing_unknown
 
 
 FACTS: Mapping[str, Fact] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Literal
 
 from cds_service.clinical.assessment import Assessment
@@ -26,7 +27,7 @@ _TAKEN_BACK = frozenset({"cancelled", "revoked", "entered-in-error"})
 _NAMEABLE = frozenset({"none", "LIVARG"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Offer:
     """One thing that can be offered.
 
@@ -47,6 +48,26 @@ class Offer:
     domains: frozenset[str] = frozenset()
     stand_ins: tuple[Offer, ...] = ()
 
+    @cached_property
+    def draft(self) -> JsonObject:
+        """What its draft FHIR R4 resource says of every patient; made once for all calls.
+
+        The intent is "order" because it becomes one of the user's draft orders, which mean nothing
+        until they are signed. A MedicationRequest names its drug by code and display only: the CDS
+        Hooks Sandbox would put a drug that has `text` as well in place of the one being ordered.
+        """
+        is_drug = self.resource_type == "MedicationRequest"
+        concept: dict[str, object] = {} if is_drug else {"text": self.label}
+        if self.coding is not None:
+            code = {"system": self.coding.system, "code": self.coding.code}
+            concept["coding"] = [code | ({"display": self.display} if self.display else {})]
+        return {
+            "resourceType": self.resource_type,
+            "status": "draft",
+            "intent": "order",
+            "medicationCodeableConcept" if is_drug else "code": concept,
+        }
+
 
 def offers_for(
     wanted: Iterable[Offer], *, assessment: Assessment, request: HookRequest
@@ -55,46 +76,33 @@ def offers_for(
     at_hand = _ordered(assessment, request) | _answered(assessment)
     screens_are_known = "Observation" in assessment.record.lists_read
     nameable = _nameable_domains(assessment)
-    offers = (_matched(offer, nameable) for offer in wanted)
+    matched = [_matched(offer, nameable) for offer in wanted]
     return tuple(
-        offer
-        for offer in offers
-        if (offer.when is None or offer.when(assessment))
-        and not offer.met_by & at_hand
-        and (screens_are_known or not offer.is_screen)
+        [
+            offer
+            for offer in matched
+            if (offer.when is None or offer.when(assessment))
+            and offer.met_by.isdisjoint(at_hand)
+            and (screens_are_known or not offer.is_screen)
+        ]
     )
 
 
-def draft_resource(
-    offer: Offer,
-    *,
-    day: date,
-    patient_id: str,
-    encounter_id: str | None,
-    requester: str | None,
+def visit_parts(
+    *, patient_id: str, encounter_id: str | None, requester: str | None
 ) -> dict[str, object]:
-    """Return the draft FHIR R4 resource of an offer made on `day`.
-
-    The intent is "order" because it becomes one of the user's draft orders, which mean nothing
-    until they are signed. A MedicationRequest names its drug by code and display only: the CDS
-    Hooks Sandbox would put a drug that has `text` as well in place of the one being ordered.
-    """
-    is_drug = offer.resource_type == "MedicationRequest"
-    concept: dict[str, object] = {} if is_drug else {"text": offer.label}
-    if offer.coding is not None:
-        code = {"system": offer.coding.system, "code": offer.coding.code}
-        concept["coding"] = [code | ({"display": offer.display} if offer.display else {})]
-    draft: dict[str, object] = {
-        "resourceType": offer.resource_type,
-        "status": "draft",
-        "intent": "order",
-        "medicationCodeableConcept" if is_drug else "code": concept,
-        "subject": {"reference": f"Patient/{patient_id}"},
-    }
+    """Return what every draft of one call says of patient, visit and user, as members of it."""
+    parts: dict[str, object] = {"subject": {"reference": f"Patient/{patient_id}"}}
     if encounter_id is not None:
-        draft["encounter"] = {"reference": f"Encounter/{encounter_id}"}
+        parts["encounter"] = {"reference": f"Encounter/{encounter_id}"}
     if requester is not None:
-        draft["requester"] = {"reference": requester}
+        parts["requester"] = {"reference": requester}
+    return parts
+
+
+def draft_resource(offer: Offer, visit: JsonObject, *, day: date) -> dict[str, object]:
+    """Return the draft FHIR R4 resource of an offer made on `day`; `visit` as `visit_parts`."""
+    draft = {**offer.draft, **visit}
     if offer.due_in_weeks is not None:
         draft["occurrenceDateTime"] = (day + timedelta(weeks=offer.due_in_weeks)).isoformat()
     return draft

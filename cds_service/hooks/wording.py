@@ -30,7 +30,7 @@ def escaped_markdown(value: Value) -> str:
     '5 &lt; 6 \\\\*sure\\\\*'
     """
     text = str(value)
-    if _PLAIN.fullmatch(text):
+    if isinstance(value, int) or _PLAIN.fullmatch(text):
         return text
     text = " ".join(text.split())
     if not text.isprintable():
@@ -45,19 +45,24 @@ _JINJA = jinja2.Environment(autoescape=False)  # noqa: S701 - it parses and neve
 class Text:
     """One text and the names of the values it needs.
 
-    Each of `_parts` is words, or no words and the name of a value; a text without values is one.
+    `pattern` are its words, with `%s` for each value; `holes` names these values in their order,
+    and each is put in as `shown` shows it.
     """
 
     source: str
-    names: frozenset[str]
-    _parts: tuple[tuple[str, str | None], ...]
-    _shown: Callable[[Value], str]
+    pattern: str
+    holes: tuple[str, ...]
+    shown: Callable[[Value], str]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the values that the text needs."""
+        return frozenset(self.holes)
 
     def filled(self, values: Mapping[str, Value]) -> str:
         """Return the text with its values, all of which must be there (KeyError)."""
-        shown = self._shown
-        parts = [words if name is None else shown(values[name]) for words, name in self._parts]
-        return "".join(parts)
+        shown = self.shown
+        return self.pattern % tuple([shown(values[name]) for name in self.holes])
 
 
 def plain_text(source: str) -> Text:
@@ -78,8 +83,15 @@ def _text(source: str, shown: Callable[[Value], str]) -> Text:
         parsed = _JINJA.parse(source)
     except jinja2.TemplateSyntaxError as error:
         raise ValueError(f"is no valid text: {error.message}") from None
-    parts = tuple(_parts(parsed))
-    return Text(source, frozenset(name for _, name in parts if name is not None), parts, shown)
+    parts = list(_parts(parsed))
+    return Text(
+        source,
+        pattern="".join(
+            words.replace("%", "%%") if name is None else "%s" for words, name in parts
+        ),
+        holes=tuple(name for _, name in parts if name is not None),
+        shown=shown,
+    )
 
 
 def _parts(parsed: nodes.Template) -> Iterator[tuple[str, str | None]]:
