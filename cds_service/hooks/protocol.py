@@ -7,20 +7,16 @@ patient's id, and one bare order instead of a Bundle. The FHIR data in it is pas
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import NamedTuple, cast
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
 from cds_service.access_token import AccessToken
 from cds_service.clinical.assessment import Hook
 from cds_service.errors import MalformedRequest
 from cds_service.hooks.catalogue import Service
+from cds_service.hooks.shapes import Shape
 
 JsonObject = Mapping[str, object]
 
@@ -85,14 +81,14 @@ def read_request(body: object, service: Service) -> HookRequest:
 
     Raises MalformedRequest with a JSON pointer; no value of the request is quoted.
     """
-    _check(_ENVELOPE, body, at="")
+    _ENVELOPE.check(body, at="")
     request = cast(JsonObject, body)
     if request["hook"] != service.hook:
         raise MalformedRequest(
             f"This service is called for the hook {service.hook}.", where="/hook"
         )
     context = cast(JsonObject, request["context"])
-    _check(_CONTEXTS[service.hook], context, at="/context")
+    _CONTEXTS[service.hook].check(context, at="/context")
     chosen, others = _drafts(service.hook, context)
     return HookRequest(
         service_id=service.id,
@@ -109,60 +105,13 @@ def read_request(body: object, service: Service) -> HookRequest:
     )
 
 
-class _Shape(NamedTuple):
-    """The schema of an object: itself, and its members by name.
-
-    One validator for all would make one for each member of each request anew, which takes longer
-    than to check them.
-    """
-
-    itself: Draft202012Validator
-    members: Mapping[str, Draft202012Validator]
-
-
-def _shape(name: str) -> _Shape:
-    schema = json.loads(files(__package__).joinpath("schemas", f"{name}.json").read_bytes())
-    Draft202012Validator.check_schema(schema)
-    members = schema.pop("properties")
-    return _Shape(
-        itself=Draft202012Validator(schema),
-        members={name: Draft202012Validator(member) for name, member in members.items()},
-    )
-
-
-_ENVELOPE = _shape("request")
-_CONTEXTS: Mapping[Hook, _Shape] = {
-    "patient-view": _shape("patient-view"),
-    "order-select": _shape("order-select"),
-    "order-sign": _shape("order-sign"),
-    "medication-refill": _shape("medication-refill"),
+_ENVELOPE = Shape.of_file("request")
+_CONTEXTS: Mapping[Hook, Shape] = {
+    "patient-view": Shape.of_file("patient-view"),
+    "order-select": Shape.of_file("order-select"),
+    "order-sign": Shape.of_file("order-sign"),
+    "medication-refill": Shape.of_file("medication-refill"),
 }
-
-
-def _check(shape: _Shape, value: object, *, at: str) -> None:
-    error = next(shape.itself.iter_errors(value), None)
-    if error is not None:
-        raise _malformed(error, at, shape)
-    present = cast(JsonObject, value)
-    for name, validator in shape.members.items():
-        error = next(validator.iter_errors(present[name]), None) if name in present else None
-        if error is not None:
-            raise _malformed(error, f"{at}/{name}", shape)
-
-
-def _malformed(error: ValidationError, at: str, shape: _Shape) -> MalformedRequest:
-    """Say what is wrong in the words of the schema: a message of jsonschema quotes the value."""
-    where = at + "".join(f"/{step}" for step in error.absolute_path)
-    if error.validator == "required":
-        required = cast("list[str]", error.validator_value)
-        missing = next(name for name in required if name not in cast(JsonObject, error.instance))
-        description = cast(JsonObject, shape.members[missing].schema)["description"]
-        where = f"{where}/{missing}"
-        return MalformedRequest(f"{where} is missing: {description}.", where=where)
-    schema = cast("dict[str, object]", error.schema)
-    return MalformedRequest(
-        f"{where or 'The body'} must be {schema['description']}.", where=where or None
-    )
 
 
 def _user(value: object) -> User | None:
@@ -204,18 +153,19 @@ def _drafts(
     return tuple(chosen), tuple(others)
 
 
-def _resources(bundle: JsonObject) -> Iterator[JsonObject]:
-    """Yield the resources of a Bundle (its type may be absent) or the one bare resource.
+def _resources(bundle: JsonObject) -> list[JsonObject]:
+    """Return the resources of a Bundle (its type may be absent) or the one bare resource.
 
-    An entry that holds no object yields an empty one, so that it is not lost silently.
+    An entry that holds no object brings an empty one, so that it is not lost silently.
     """
     if bundle.get("resourceType", "Bundle") != "Bundle":
-        yield bundle
-        return
+        return [bundle]
     entries = bundle.get("entry") or []
+    found: list[JsonObject] = []
     for entry in entries if isinstance(entries, list) else [entries]:
         resource = entry.get("resource") if isinstance(entry, dict) else None
-        yield resource if isinstance(resource, dict) else {}
+        found.append(resource if isinstance(resource, dict) else {})
+    return found
 
 
 def _type_and_id(reference: str) -> str:
