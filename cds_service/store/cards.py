@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 
 from cds_service.store.schema import CARD
 from cds_service.store.write_behind import WriteBehind
@@ -38,4 +39,8 @@ def record_cards(cards: Iterable[CardShown], *, writer: WriteBehind) -> None:
 
 
 def _row(card: CardShown) -> dict[str, object]:
-    return {name: getattr(card, name) for name in CARD.columns.keys()}  # noqa: SIM118
+    return dict(zip(_COLUMNS, _values(card), strict=True))
+
+
+_COLUMNS = tuple(CARD.columns.keys())
+_values = attrgetter(*_COLUMNS)

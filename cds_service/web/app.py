@@ -110,9 +110,8 @@ def _take_notes(
 
     @app.before_request
     def open_note() -> None:
-        g.note = CallNote(span=span) if span else CallNote()
-        if request.url_rule is not None:
-            g.note.route = request.url_rule.rule
+        rule = request.url_rule
+        g.note = CallNote(span=span, route="other" if rule is None else rule.rule)
 
     @app.after_request
     def close_note(response: Response) -> Response:
@@ -128,7 +127,7 @@ def _answer_preflights(app: Flask) -> None:
     @app.before_request
     def answer_preflight() -> Response | None:
         refusal = request.routing_exception
-        if request.method != "OPTIONS" or not isinstance(refusal, MethodNotAllowed):
+        if not isinstance(refusal, MethodNotAllowed) or request.method != "OPTIONS":
             return None
         response = Response(b"", mimetype=JSON)
         response.headers["Allow"] = ", ".join(sorted({*(refusal.valid_methods or ()), "OPTIONS"}))

@@ -10,33 +10,35 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from cds_service.errors import Overloaded, TooManyRequests
 
 
 class Places:
-    """A number of places for calls worked on at once; `taken` is a gauge, good to the moment."""
+    """A number of places for calls worked on at once; `taken` is a gauge, good to the moment.
+
+    `with places.one():` holds one of them; raises Overloaded when there is none.
+    """
 
     def __init__(self, limit: int) -> None:
-        self._free = threading.BoundedSemaphore(limit)
+        self._limit = limit
         self._lock = threading.Lock()
         self.taken = 0
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Hold a place; raises Overloaded when there is none."""
-        if not self._free.acquire(blocking=False):
-            raise Overloaded("The service is busy; try again shortly.", retry_after_seconds=1)
+    def one(self) -> Places:
+        """Return what holds a place, to be used in a `with`."""
+        return self
+
+    def __enter__(self) -> None:
         with self._lock:
+            if self.taken >= self._limit:
+                raise Overloaded("The service is busy; try again shortly.", retry_after_seconds=1)
             self.taken += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self.taken -= 1
-            self._free.release()
+
+    def __exit__(self, *_failure: object) -> None:
+        with self._lock:
+            self.taken -= 1
 
 
 class Rates:

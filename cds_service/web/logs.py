@@ -52,9 +52,10 @@ class Log:
 
     def _write(self, level: str, event: str, at: datetime, fields: Mapping[str, object]) -> None:
         time = at.isoformat(timespec="milliseconds")
-        line = orjson.dumps({"time": time, "level": level, "event": event, **fields}).decode()
+        said = {"time": time, "level": level, "event": event, **fields}
+        line = orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE).decode()
         with self._lock:
-            self._stream.write(f"{line}\n")
+            self._stream.write(line)
             self._stream.flush()
 
 

@@ -46,6 +46,7 @@ class Metrics:
             "cds_feedback", "Feedback kept for the first time.", "rule", "outcome"
         )
         self._lost = self._counter("cds_store_lost_rows", "Rows that were not written.", "table")
+        self._answered: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=self.registry)
@@ -55,8 +56,13 @@ class Metrics:
 
     def record_request(self, note: CallNote) -> None:
         """Count one answered request."""
-        self._requests.labels(note.hook, note.issuer, note.outcome).inc()
-        self._seconds.labels(note.hook, note.outcome).observe(note.seconds)
+        labels = (note.hook, note.issuer, note.outcome)
+        if labels not in self._answered:
+            seconds = self._seconds.labels(note.hook, note.outcome)
+            self._answered[labels] = (self._requests.labels(*labels), seconds)
+        number, seconds = self._answered[labels]
+        number.inc()
+        seconds.observe(note.seconds)
         for rule in note.rules:
             self._fired.labels(rule).inc()
         if note.failed_rule is not None:

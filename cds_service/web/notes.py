@@ -11,10 +11,11 @@ import hashlib
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 
 from cds_service.web.outcomes import new_request_number
 
@@ -28,11 +29,12 @@ class CallNote:
     """The note of one request, filled in while it is answered.
 
     `route` is the template of the route, `issuer` a name of ours, `hook_instance` a hash.
-    `outcome` is "cards", "silent", "empty", "feedback", "ok" or the issue code of an error.
+    `outcome` is "cards", "silent", "empty", "feedback", "ok" or the issue code of an error. `span`
+    opens a span of a trace; None: there are none.
     """
 
     number: str = field(default_factory=new_request_number)
-    span: Span = nullcontext
+    span: Span | None = None
     started: float = field(default_factory=time.perf_counter)
     route: str = "other"
     hook: str = "none"
@@ -57,15 +59,9 @@ class CallNote:
         """How long the request has taken so far."""
         return time.perf_counter() - self.started
 
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str) -> AbstractContextManager[None]:
         """Measure a step ("authenticate", "read", "fetch", "evaluate")."""
-        started = time.perf_counter()
-        try:
-            with self.span(name):
-                yield
-        finally:
-            self.step_ms[name] = round((time.perf_counter() - started) * 1000, 3)
+        return _Step(self.step_ms, name, None if self.span is None else self.span(name))
 
     def count_fhir(self, resource_type: str, outcome: str) -> None:
         """Count one FHIR exchange; called from the threads that fetch."""
@@ -94,7 +90,35 @@ class CallNote:
             "failed_at": self.failed_at,
             "failed_rule": self.failed_rule,
         }
-        return {name: value for name, value in fields.items() if value not in (None, {}, ())}
+        return {name: value for name, value in fields.items() if value or value in (0, "")}
+
+
+class _Step:
+    """A step being measured; its time is written into `step_ms`, however it ends."""
+
+    __slots__ = ("_name", "_span", "_started", "_step_ms")
+
+    def __init__(
+        self, step_ms: dict[str, float], name: str, span: AbstractContextManager[object] | None
+    ) -> None:
+        self._step_ms, self._name, self._span = step_ms, name, span
+        self._started = time.perf_counter()
+
+    def __enter__(self) -> None:
+        if self._span is not None:
+            self._span.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._span is not None:
+                self._span.__exit__(kind, failure, trace)
+        finally:
+            self._step_ms[self._name] = round((time.perf_counter() - self._started) * 1000, 3)
 
 
 def hashed(text: str) -> str:
