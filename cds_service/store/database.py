@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Connection, Engine, Table, create_engine, event, select, table, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
@@ -102,6 +103,11 @@ _WANTED: Final = (
 )
 
 
+def _json(value: object) -> str:
+    """Write a JSON column, at a seventh of the time of the standard library."""
+    return orjson.dumps(value).decode()
+
+
 def _sqlite_engine(url: URL) -> Engine:
     file = Path(url.database or "").absolute().as_uri()
 
@@ -114,6 +120,7 @@ def _sqlite_engine(url: URL) -> Engine:
         url,
         creator=open_file,
         hide_parameters=True,
+        json_serializer=_json,
         pool_size=POOL_SIZE,
         max_overflow=0,
         pool_timeout=WAIT_SECONDS,
@@ -158,6 +165,7 @@ def _postgresql_engine(url: URL, *, for_maintenance: bool) -> Engine:
         engine = create_engine(
             url,
             hide_parameters=True,
+            json_serializer=_json,
             pool_size=POOL_SIZE,
             max_overflow=0,
             pool_timeout=WAIT_SECONDS,
