@@ -18,10 +18,10 @@ from cds_service.hooks.facts import FACTS, Condition
 from cds_service.hooks.phrases import Phrases
 from cds_service.hooks.protocol import HookRequest, JsonObject
 from cds_service.hooks.suggestions import Offer, draft_resource, offers_for, visit_parts
-from cds_service.hooks.uuids import uuid_of
+from cds_service.hooks.uuids import uuids_of
 from cds_service.hooks.wording import Text
 
-CDS_NAMESPACE = uuid_of("urn:cds-service:opioid-social-pain:card", within=str(NAMESPACE_URL))
+[CDS_NAMESPACE] = uuids_of(["urn:cds-service:opioid-social-pain:card"], within=str(NAMESPACE_URL))
 """Root of the uuids of cards and suggestions; changing it orphans feedback."""
 
 
@@ -46,7 +46,7 @@ class Sentence:
         return self.text.pattern % tuple(values)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Paragraph:
     """Sentences under a heading, perhaps said under a condition only."""
 
@@ -58,8 +58,20 @@ class Paragraph:
         """Return the paragraph; None when it does not apply or none of its sentences does."""
         if self.when is not None and not self.when(assessment):
             return None
+        if self._fixed is not None:
+            return self._fixed
         said = [sentence.said(assessment, phrases) for sentence in self.sentences]
-        body = " ".join([sentence for sentence in said if sentence is not None])
+        return self._under_heading([sentence for sentence in said if sentence is not None])
+
+    @cached_property
+    def _fixed(self) -> str | None:
+        """The paragraph, where no sentence of it depends on anything; else None."""
+        if any(sentence.when or sentence.text.holes for sentence in self.sentences):
+            return None
+        return self._under_heading([sentence.text.filled({}) for sentence in self.sentences])
+
+    def _under_heading(self, said: list[str]) -> str | None:
+        body = " ".join(said)
         return (f"**{self.heading}:** {body}" if self.heading else body) if body else None
 
 
@@ -122,9 +134,8 @@ class CardDeck:
         """
         template = self.cards[recommendation.rule_id]
         fixed = self._fixed_parts[recommendation.rule_id]
-        card_uuid = uuid_of(
-            f"{request.hook_instance} {request.service_id} {template.rule_id}", within=CDS_NAMESPACE
-        )
+        name = f"{request.hook_instance} {request.service_id} {template.rule_id}"
+        [card_uuid] = uuids_of([name], within=CDS_NAMESPACE)
         suggestions = _suggestions(template, card_uuid, assessment, request)
         card: dict[str, object] = {
             "uuid": card_uuid,
@@ -191,6 +202,7 @@ def _suggestions(
     template: CardTemplate, card_uuid: str, assessment: Assessment, request: HookRequest
 ) -> list[dict[str, object]]:
     offers = offers_for(template.offers, assessment=assessment, request=request)
+    uuids = uuids_of([offer.id for offer in offers], within=card_uuid)
     visit = visit_parts(
         patient_id=request.patient_id,
         encounter_id=request.encounter_id,
@@ -199,7 +211,7 @@ def _suggestions(
     return [
         {
             "label": offer.label,
-            "uuid": uuid_of(offer.id, within=card_uuid),
+            "uuid": uuid,
             "actions": [
                 {
                     "type": "create",
@@ -208,5 +220,5 @@ def _suggestions(
                 }
             ],
         }
-        for offer in offers
+        for offer, uuid in zip(offers, uuids, strict=True)
     ]

@@ -76,16 +76,16 @@ def offers_for(
     at_hand = _ordered(assessment, request) | _answered(assessment)
     screens_are_known = "Observation" in assessment.record.lists_read
     nameable = _nameable_domains(assessment)
-    matched = [_matched(offer, nameable) for offer in wanted]
-    return tuple(
-        [
-            offer
-            for offer in matched
-            if (offer.when is None or offer.when(assessment))
+    lacking: list[Offer] = []
+    for each in wanted:
+        offer = _matched(each, nameable) if each.stand_ins else each
+        if (
+            (offer.when is None or offer.when(assessment))
             and offer.met_by.isdisjoint(at_hand)
             and (screens_are_known or not offer.is_screen)
-        ]
-    )
+        ):
+            lacking.append(offer)
+    return tuple(lacking)
 
 
 def visit_parts(
@@ -113,16 +113,18 @@ def _nameable_domains(assessment: Assessment) -> frozenset[str]:
 
     Then only the general offers stay: it must not be told by their wording what is on file.
     """
-    evidence = [item for item in assessment.social_pain.evidence if item.counts]
-    evidence = [item for item in evidence if item.strength != "context"]
-    if any(item.sensitivity not in _NAMEABLE for item in evidence):
-        return frozenset()
-    return frozenset(item.domain for item in evidence)
+    domains: set[str] = set()
+    for item in assessment.social_pain.evidence:
+        if item.counts and item.strength != "context":
+            if item.sensitivity not in _NAMEABLE:
+                return frozenset()
+            domains.add(item.domain)
+    return frozenset(domains)
 
 
 def _matched(offer: Offer, domains: frozenset[str]) -> Offer:
     """Return the stand-in whose domains hold all of these, if any; or the offer itself."""
-    if not domains or not offer.stand_ins:
+    if not domains:
         return offer
     return next((one for one in offer.stand_ins if domains <= one.domains), offer)
 
@@ -137,7 +139,7 @@ def _ordered(assessment: Assessment, request: HookRequest) -> set[Coding]:
     }
     for draft in (*request.orders, *request.other_draft_entries):
         if not _is_taken_back(draft):
-            codings |= set(_codings(draft))
+            codings.update(_codings(draft))
     return codings
 
 

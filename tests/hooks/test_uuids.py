@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.hooks.cards import CDS_NAMESPACE
-from cds_service.hooks.uuids import uuid_of
+from cds_service.hooks.uuids import uuids_of
 
 
-@given(namespace=st.uuids(), name=st.text())
-def test_a_uuid_is_that_of_the_standard_library(namespace: UUID, name: str) -> None:
-    expected = str(uuid5(namespace, name))
-    assert uuid_of(name, within=str(namespace)) == expected
-    assert uuid_of(name, within=str(namespace).upper()) == expected
+@given(namespace=st.uuids(), names=st.lists(st.text(), max_size=3))
+def test_the_uuids_are_those_of_the_standard_library(namespace: UUID, names: list[str]) -> None:
+    expected = [str(uuid5(namespace, name)) for name in names]
+    assert uuids_of(names, within=str(namespace)) == expected
+    assert uuids_of(names, within=str(namespace).upper()) == expected
 
 
 def test_the_root_of_all_cards_stays() -> None:
