@@ -128,6 +128,7 @@ def _condition_findings(
         for condition in conditions
         if (row := _row(condition.codings, "Condition", knowledge)) is not None
     ]
+    often_coded = _categories_of_enough_encounters(matched, knowledge.thresholds, as_of)
     for condition, row in matched:
         stands = standing(
             condition,
@@ -139,7 +140,7 @@ def _condition_findings(
             stands.counts
             and row.needs_problem_list_or_two_encounters
             and is_encounter_diagnosis(condition)
-            and not _has_enough_encounters(row.category, matched, knowledge.thresholds, as_of)
+            and row.category not in often_coded
         ):
             stands = Standing(counts=False, why_not="one encounter only, not on the problem list")
         action = _LOWER[row.action] if stands.is_uncertain else row.action
@@ -169,29 +170,30 @@ def _row(
     return min(exact or rows, key=lambda row: _CAUTION[row.action])
 
 
-def _has_enough_encounters(
-    category: str,
-    matched: Iterable[tuple[Condition, ExclusionConcept]],
-    thresholds: Thresholds,
-    as_of: date,
-) -> bool:
-    """Say whether the category was coded at enough different encounters of late.
+def _categories_of_enough_encounters(
+    matched: Iterable[tuple[Condition, ExclusionConcept]], thresholds: Thresholds, as_of: date
+) -> frozenset[str]:
+    """Return the categories that were coded at enough different encounters of late.
 
     A Condition that names no encounter is told apart by its day.
     """
-    oldest = months_before(as_of, thresholds.cancer_encounters_within_months)
-    encounters = {
-        condition.encounter or noted.isoformat()
-        for condition, row in matched
-        for noted in (condition.recorded or condition.onset,)
-        if row.category == category
-        and row.needs_problem_list_or_two_encounters
-        and noted is not None
-        and oldest <= noted
-        and has_come(noted, condition.recorded_from or condition.onset, as_of=as_of)
-        and standing(condition, as_of=as_of, is_state=False, state_at_most_months=0).counts
-    }
-    return len(encounters) >= thresholds.cancer_encounters_at_least
+    asking = [
+        (condition, row) for condition, row in matched if row.needs_problem_list_or_two_encounters
+    ]
+    oldest = months_before(as_of, thresholds.cancer_encounters_within_months) if asking else as_of
+    encounters: dict[str, set[str]] = {}
+    for condition, row in asking:
+        noted = condition.recorded or condition.onset
+        if (
+            noted is not None
+            and oldest <= noted
+            and has_come(noted, condition.recorded_from or condition.onset, as_of=as_of)
+            and standing(condition, as_of=as_of, is_state=False, state_at_most_months=0).counts
+        ):
+            encounter = condition.encounter or noted.isoformat()
+            encounters.setdefault(row.category, set()).add(encounter)
+    enough = thresholds.cancer_encounters_at_least
+    return frozenset(category for category, found in encounters.items() if len(found) >= enough)
 
 
 def _observation_findings(
