@@ -39,6 +39,12 @@ _COMMON_HEADERS = (
 _LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 
 
+class _Application(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Take every function as it is: none is asynchronous, and Flask asks in every call."""
+        return func
+
+
 def create_app(
     parts: Installation,
     *,
@@ -54,7 +60,7 @@ def create_app(
     `is_draining` says that the process is about to end, and no longer ready.
     """
     settings = parts.settings
-    app = Flask("cds_service", static_folder=None)
+    app = _Application("cds_service", static_folder=None)
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
     views = Views(
