@@ -58,10 +58,6 @@ def _switch(text: str) -> bool:
     return text == "true"
 
 
-def _text(text: str) -> str:
-    return text
-
-
 def _zone(text: str) -> str:
     try:
         return ZoneInfo(text).key
@@ -102,7 +98,7 @@ def _setting(
 class Settings:
     """The settings of one process; a field's variable is CDS_SERVICE_ and its name in capitals."""
 
-    host: str = _setting("Address to listen on.", read=_text, default="127.0.0.1")
+    host: str = _setting("Address to listen on.", read=str, default="127.0.0.1")
     port: int = _setting(
         "Port to listen on; 0 takes a free one.", read=_whole(0, 65535), default=8000
     )
@@ -120,9 +116,7 @@ class Settings:
         read=Path,
     )
     ca_file: Path | None = _setting(
-        "PEM file of the authorities that vouch for FHIR servers and key sets, instead of the "
-        "public ones.",
-        read=Path,
+        "PEM file of the authorities that vouch for FHIR servers and key sets.", read=Path
     )
     trust_sandbox: bool = _setting(
         "Trust the key of the CDS Hooks Sandbox, which everybody has: development only.",
@@ -154,7 +148,7 @@ class Settings:
     )
     database_url: str = _setting(
         "SQLAlchemy address of the database for feedback and the card ledger.",
-        read=_text,
+        read=str,
         default="sqlite:///var/cds-service.sqlite3",
         is_secret=True,
     )
@@ -200,13 +194,13 @@ class Settings:
         "File that gets one audit record a call, one JSON object a line.", read=Path
     )
     audit_key: str | None = _setting(
-        "Key of the hash that stands for the patient in audit records.", read=_text, is_secret=True
+        "Key of the hash that stands for the patient in audit records.", read=str, is_secret=True
     )
     metrics_port: int = _setting(
         "Port of the metrics for Prometheus; 0 switches them off.", read=_whole(0, 65535), default=0
     )
     metrics_host: str = _setting(
-        "Address of the metrics; never one that clients can reach.", read=_text, default="127.0.0.1"
+        "Address of the metrics; never one that clients can reach.", read=str, default="127.0.0.1"
     )
     trace_endpoint: str | None = _setting(
         "OTLP/HTTP address for traces; needs the package's extra 'tracing'.", read=_base_url
