@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from cds_service.clinical.dispensed import as_decimal
 from cds_service.clinical.dosing import units_per_day
 from cds_service.clinical.drugs import RecognisedOpioid
 from cds_service.clinical.record import Order
@@ -42,8 +41,7 @@ def supply_of(order: Order, drug: RecognisedOpioid | None) -> Supply:
     refills = 0 if order.status == "stopped" else (order.repeats_allowed or 0)
     expected = None if order.expected_supply is None else length_days(order.expected_supply)
     if expected is not None:
-        one_fill = expected if isinstance(expected, int) else as_decimal(expected)
-        return Supply(days=math.ceil(one_fill * (1 + refills)), source="expected-supply")
+        return Supply(days=math.ceil(expected * (1 + refills)), source="expected-supply")
     bounds = bounds_days(order)
     if bounds:
         return Supply(days=math.ceil(bounds), source="bounds")

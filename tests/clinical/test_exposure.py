@@ -250,6 +250,13 @@ def test_a_part_of_a_day_is_a_day(knowledge: Knowledge) -> None:
     assert reading(half, knowledge).supply.days == 3
 
 
+def test_a_whole_number_of_days_in_hours_is_no_day_more(knowledge: Knowledge) -> None:
+    # 40 h x (1 + 2 refills) = 120 h = 5 days
+    forty_hours = Quantity(value=Decimal(40), unit="h")
+    refilled = order(start=days_ago(10), expected_supply=forty_hours, repeats_allowed=2)
+    assert reading(refilled, knowledge).supply.days == 5
+
+
 def test_bounds_are_the_supply_when_none_is_expected_and_refills_do_not_multiply_them(
     knowledge: Knowledge,
 ) -> None:
