@@ -184,14 +184,13 @@ def _card_lines(card: Card) -> Iterator[str]:
         if items := card.get(key):
             yield f"\n{title}:"
             yield from (f"  - {item[word]}" for item in items)
-    for link in card.get("links", ()):
-        yield f"  {link['label']}: {link['url']}"
+    yield "\nLinks:"
+    yield from (f"  - {link['label']}: {link['url']}" for link in card["links"])
 
 
 _LISTS = (
     ("Suggestions", "suggestions", "label"),
     ("Reasons to override", "overrideReasons", "display"),
-    ("Links", "links", "label"),
 )
 
 

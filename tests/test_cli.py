@@ -47,6 +47,7 @@ def test_evaluate_prints_the_card_as_a_person_reads_it() -> None:
     assert result.output.startswith("[warning] Long-term opioid renewal (300 days)")
     assert "Do not stop or rapidly reduce" in result.output
     assert "Suggestions:" in result.output
+    assert result.output.count("CDC 2022: guideline for prescribing opioids for pain") == 1
     assert all(len(line) <= 140 for line in result.output.splitlines() if "http" not in line)
 
 
