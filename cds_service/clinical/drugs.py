@@ -106,30 +106,20 @@ def settled_by_words(
     return opioid
 
 
-def is_benzodiazepine(drug: Drug, knowledge: Knowledge) -> bool:
-    """Say whether an order is for a benzodiazepine, by RxNorm product code or by name."""
-    return _kind_of(drug, knowledge).is_benzodiazepine
-
-
-def is_naloxone(drug: Drug, knowledge: Knowledge) -> bool:
-    """Say whether an order is for plain naloxone, by RxNorm product code or by name.
-
-    A combination with an opioid is not rescue naloxone.
-    """
-    return _kind_of(drug, knowledge).is_naloxone
-
-
 def concerns_a_rule(drug: Drug, knowledge: Knowledge) -> bool:
     """Say whether any rule looks at orders for this drug; the reader models no other order."""
     if not knowledge.drug_codes.isdisjoint(_rxnorm_codes(drug)):
         return True
     if knowledge.drug_words.isdisjoint(_all_words(drug)):
         return False
-    return any(_kind_of(drug, knowledge))
+    return any(kind_of(drug, knowledge))
 
 
 class DrugKind(NamedTuple):
-    """What the rules look for in a drug."""
+    """What the rules look for in a drug.
+
+    `is_naloxone`: plain naloxone; a combination with an opioid is not rescue naloxone.
+    """
 
     opioid: RecognisedOpioid | None
     is_benzodiazepine: bool
@@ -148,7 +138,7 @@ class DrugKinds:
         self._kinds: dict[int, DrugKind] = {}
         for order in orders:
             if order.drug is not None and id(order.drug) not in self._kinds:
-                self._kinds[id(order.drug)] = _kind_of(order.drug, knowledge)
+                self._kinds[id(order.drug)] = kind_of(order.drug, knowledge)
 
     def opioid(self, order: Order) -> RecognisedOpioid | None:
         """Return the opioid of one of the orders."""
@@ -166,7 +156,11 @@ class DrugKinds:
         return [order for order in orders if id(order.drug) in wanted]
 
 
-def _kind_of(drug: Drug, knowledge: Knowledge) -> DrugKind:
+def kind_of(drug: Drug, knowledge: Knowledge) -> DrugKind:
+    """Say what a drug is to the rules, by RxNorm code or by name.
+
+    Source: clinical.md sections 2 and 6.
+    """
     opioid, codes, words = recognised_opioid(drug, knowledge), _rxnorm_codes(drug), _all_words(drug)
     is_benzodiazepine = not (
         knowledge.benzodiazepines.isdisjoint(codes)

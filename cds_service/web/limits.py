@@ -18,17 +18,13 @@ from cds_service.errors import Overloaded, TooManyRequests
 class Places:
     """A number of places for calls worked on at once; `taken` is a gauge, good to the moment.
 
-    `with places.one():` holds one of them; raises Overloaded when there is none.
+    `with places:` holds one of them; raises Overloaded when there is none.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._lock = threading.Lock()
         self.taken = 0
-
-    def one(self) -> Places:
-        """Return what holds a place, to be used in a `with`."""
-        return self
 
     def __enter__(self) -> None:
         with self._lock:

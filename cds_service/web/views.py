@@ -70,7 +70,7 @@ class Views:
         service = self._service(service_id)
         note = call_note()
         note.hook, note.service = service.hook, service.id
-        with self.hook_places.one():
+        with self.hook_places:
             with note.step("authenticate"):
                 caller = self._caller("hook", note)
             with note.step("read"):
@@ -90,7 +90,7 @@ class Views:
         service = self._service(service_id)
         note = call_note()
         note.hook, note.service = service.hook, service.id
-        with self.feedback_places.one():
+        with self.feedback_places:
             caller = self._caller("feedback", note)
             entries = read_feedback(self._body(_FEEDBACK_LIMIT_BYTES, note))
             recorded = record_feedback(

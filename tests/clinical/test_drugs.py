@@ -16,8 +16,7 @@ from cds_service.clinical.drugs import (
     DrugKinds,
     RecognisedOpioid,
     concerns_a_rule,
-    is_benzodiazepine,
-    is_naloxone,
+    kind_of,
     recognised_opioid,
 )
 from cds_service.clinical.knowledge import Knowledge
@@ -373,13 +372,13 @@ class TestOtherDrugs:
     def test_a_benzodiazepine_is_known_by_code_or_name(
         self, knowledge: Knowledge, drug: Drug
     ) -> None:
-        assert is_benzodiazepine(drug, knowledge)
+        assert kind_of(drug, knowledge).is_benzodiazepine
         assert concerns_a_rule(drug, knowledge)
         assert recognised_opioid(drug, knowledge) is None
 
     @pytest.mark.parametrize("words", ["zolpidem", "buspirone", "nefazodone", "pramlintide"])
     def test_other_sedatives_are_none(self, knowledge: Knowledge, words: str) -> None:
-        assert not is_benzodiazepine(named(words), knowledge)
+        assert not kind_of(named(words), knowledge).is_benzodiazepine
         assert not concerns_a_rule(named(words), knowledge)
 
     @pytest.mark.parametrize(
@@ -389,7 +388,7 @@ class TestOtherDrugs:
     def test_plain_naloxone_is_known_by_code_or_name(
         self, knowledge: Knowledge, drug: Drug
     ) -> None:
-        assert is_naloxone(drug, knowledge)
+        assert kind_of(drug, knowledge).is_naloxone
         assert concerns_a_rule(drug, knowledge)
 
     @pytest.mark.parametrize(
@@ -405,7 +404,7 @@ class TestOtherDrugs:
     def test_naloxone_in_a_combination_rescues_nobody(
         self, knowledge: Knowledge, drug: Drug
     ) -> None:
-        assert not is_naloxone(drug, knowledge)
+        assert not kind_of(drug, knowledge).is_naloxone
 
 
 class TestDrugsOfOrders:

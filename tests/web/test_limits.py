@@ -20,20 +20,20 @@ class Clock:
 
 def test_one_more_than_the_places_is_refused_at_once_and_told_when_to_return() -> None:
     places = Places(2)
-    with places.one(), places.one():
+    with places, places:
         assert places.taken == 2
-        with pytest.raises(Overloaded) as caught, places.one():
+        with pytest.raises(Overloaded) as caught, places:
             pass
         assert caught.value.retry_after_seconds == 1
     assert places.taken == 0
-    with places.one():
+    with places:
         assert places.taken == 1
 
 
 def test_a_place_is_free_again_after_a_failure() -> None:
     places = Places(1)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), places.one():
+        with pytest.raises(ZeroDivisionError), places:
             raise ZeroDivisionError
     assert places.taken == 0
 

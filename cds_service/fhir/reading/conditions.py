@@ -40,8 +40,6 @@ _ABATEMENTS = frozenset(
     }
 )
 
-_ENCOUNTERS = ("encounter", "context")
-
 NO_CODE = "it carries no code"
 LOST_CODE = "its code cannot be read"
 
@@ -190,7 +188,7 @@ def _abatement(element: Element, surroundings: Surroundings) -> date | None:
 
 def _encounter(element: Element) -> str | None:
     """Return the encounter in one spelling, however the reference is written (STU3: context)."""
-    for name in [name for name in _ENCOUNTERS if name in element.value]:
+    for name in ("encounter", "context"):
         for reference in references.written(element.value.get(name)):
             resource_type, id_ = references.target(reference)
             return f"{resource_type or 'Encounter'}/{id_}"
