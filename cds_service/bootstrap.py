@@ -35,7 +35,7 @@ from cds_service.store.tokens import SeenTokens
 from cds_service.store.write_behind import OnLoss, WriteBehind
 
 _FHIR_THREADS_PER_CALL = 4
-_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

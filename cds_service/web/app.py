@@ -36,7 +36,7 @@ _COMMON_HEADERS = (
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("Referrer-Policy", "no-referrer"),
 )
-_LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+_LOOPBACK_HOSTS = ["localhost", "127.0.0.1"]  # of IPv6 addresses Werkzeug trusts none
 
 
 class _Application(Flask):

@@ -54,6 +54,7 @@ BROKEN: tuple[tuple[Callable[[Path], dict[str, str]], str], ...] = (
     (given(PORT="http"), "CDS_SERVICE_PORT"),
     (given(MISSPELT="x"), "CDS_SERVICE_MISSPELT"),
     (given(HOST="0.0.0.0"), "CDS_SERVICE_HOST"),
+    (given(HOST="::1"), "CDS_SERVICE_HOST"),
     (given(THREADS="9"), "CDS_SERVICE_THREADS"),
     (given(TIME_ZONE="Mars"), "CDS_SERVICE_TIME_ZONE"),
     (given(RULES_OFF="no-such-rule"), "CDS_SERVICE_RULES_OFF"),
