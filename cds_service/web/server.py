@@ -118,6 +118,18 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     task_class = _DrainingTask
     error_task_class = _OutcomeErrorTask
 
+    def writable(self) -> bool:
+        """Say whether there is anything to send, and nobody just now sending it.
+
+        While a worker sends, its socket has room: polled for that, it is reported at once, turn
+        after turn, for as long as the worker waits for the interpreter, and each turn makes it
+        wait longer. What the worker cannot send it leaves, and says so; it is asked for then.
+        """
+        if not super().writable() or not self.outbuf_lock.acquire(blocking=False):
+            return False
+        self.outbuf_lock.release()
+        return True
+
     def received(self, data: bytes) -> bool:
         """Drop empty lines before a request: waitress makes a parser for each of them."""
         return bool(super().received(data if self.request else data.lstrip(b"\r\n")))

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 import requests
+from waitress.channel import HTTPChannel
 
+from cds_service.web.server import Server
 from tests.process import Process, request_of_today, serving
 from tests.web.service import ORDER_SIGN, WARNED
 
@@ -319,3 +321,47 @@ def _count_of_feedback(folder: Path) -> int:
         return int(count)
     finally:
         connection.close()
+
+
+def test_the_thread_that_reads_all_connections_rests_while_a_worker_sends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each vain turn of it takes the interpreter from the workers, who then send the later."""
+    seconds = 0.3
+    turns: list[float] = []
+    turn, send = Server._turn, HTTPChannel.send
+
+    def counted(server: Server) -> None:
+        turns.append(time.monotonic())
+        turn(server)
+
+    def slowly(channel: Any, data: bytes, **how: bool) -> int:
+        time.sleep(seconds)
+        return int(send(channel, data, **how))
+
+    def answer(_environ: object, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+
+    monkeypatch.setattr(Server, "_turn", counted)
+    monkeypatch.setattr(HTTPChannel, "send", slowly)
+    for name in ("freeze", "set_threshold"):  # else they hold for all tests after this one
+        monkeypatch.setattr(f"gc.{name}", lambda *_: None)
+    server = Server(answer, host="127.0.0.1", port=0, threads=2, connection_limit=10)
+
+    def ask(_: int) -> str:
+        return requests.get(f"http://127.0.0.1:{server.port}/", timeout=10).text
+
+    def ask_both() -> list[str]:
+        try:
+            with ThreadPoolExecutor(2) as clients:
+                return list(clients.map(ask, range(2)))
+        finally:
+            server.drain()
+
+    with ThreadPoolExecutor(1) as other_thread:
+        answered = other_thread.submit(ask_both)
+        server.run()
+        assert answered.result() == ["ok", "ok"]
+    assert turns[-1] - turns[0] > seconds
+    assert len(turns) < 50
