@@ -180,7 +180,7 @@ def test_a_token_as_epic_documents_it_is_let_in(tmp_path: Path, epic: Json) -> N
     keys = KeySet(lambda: public(key("2048")), monotonic=lambda: 0.0)
     keys.refresh().result()
     door = Trust(
-        {EPIC_BASE: (issuer, keys)},
+        {EPIC_BASE: (issuer, keys)}.get,
         public_url=PUBLIC_URL,
         is_first=lambda _hash, *, expires_at: True,
         now=lambda: NOW,

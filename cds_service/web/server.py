@@ -162,10 +162,20 @@ class Server:
         )
         self._server.channel_class = _Channel
         self._server.is_draining = False
+        self._is_hung_up = False
         self.port = int(self._server.effective_port)
 
-    def run(self, on_drain: Callable[[], None] = lambda: None) -> None:
-        """Serve until SIGTERM or SIGINT; `on_drain` is called when draining begins.
+    def run(
+        self,
+        *,
+        on_start: Callable[[], None] = lambda: None,
+        on_hangup: Callable[[], None] = lambda: None,
+        on_drain: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Serve until SIGTERM or SIGINT.
+
+        `on_start` is called once signals are heeded, `on_hangup` for SIGHUP, `on_drain` when
+        draining begins: each by the thread that reads all connections, which it holds up.
 
         Draining finishes what has been asked, for at most DRAIN_AT_MOST_SECONDS, each answer
         closing its connection; new connections are refused.
@@ -173,9 +183,13 @@ class Server:
         gc.collect()
         gc.freeze()
         gc.set_threshold(_COLLECT_AFTER_ALLOCATIONS, 50, 50)
-        with _signals(self.drain):
+        with _signals(drain=self.drain, hang_up=self._hang_up):
+            on_start()
             while not self._server.is_draining:
                 self._turn()
+                if self._is_hung_up:
+                    self._is_hung_up = False
+                    on_hangup()
             on_drain()
             self._finish()
 
@@ -184,6 +198,10 @@ class Server:
         if self._server.is_draining:
             raise SystemExit(1)  # asked twice: do not wait for anybody
         self._server.is_draining = True
+        self._server.pull_trigger()
+
+    def _hang_up(self) -> None:
+        self._is_hung_up = True
         self._server.pull_trigger()
 
     def _turn(self) -> None:
@@ -242,11 +260,13 @@ def _listening_socket(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _signals(drain: Callable[[], None]) -> Iterator[None]:
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        drain()
+def _signals(*, drain: Callable[[], None], hang_up: Callable[[], None]) -> Iterator[None]:
+    wanted = {signal.SIGTERM: drain, signal.SIGINT: drain, signal.SIGHUP: hang_up}
 
-    kept = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        wanted[signal.Signals(number)]()
+
+    kept = {number: signal.signal(number, on_signal) for number in wanted}
     try:
         yield
     finally:

@@ -6,41 +6,29 @@ The order matters: whatever is wrong with the configuration shows before anythin
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
-import requests
 from flask import Flask
 
-from cds_service.bootstrap import Installation, authorities, compose
-from cds_service.errors import ConfigurationError, MalformedRequest
-from cds_service.fhir.exchange import exchange
-from cds_service.fhir.transport import deadline_session
-from cds_service.issuers import Issuer
+from cds_service.bootstrap import Installation, compose
+from cds_service.errors import ConfigurationError
 from cds_service.settings import Settings
 from cds_service.web.app import create_app
 from cds_service.web.audit import AuditFile
-from cds_service.web.body import read_object
 from cds_service.web.demo.fhir_endpoint import fhir_blueprint
 from cds_service.web.demo.fixture_records import fixture_resources
 from cds_service.web.demo.try_page import try_page_blueprint
-from cds_service.web.key_sets import JsonObject, KeySet, fetch_all
 from cds_service.web.logs import Log
 from cds_service.web.metrics import Metrics
 from cds_service.web.notes import Span
+from cds_service.web.register import Register
 from cds_service.web.server import Server
 from cds_service.web.tracing import tracing_to
 from cds_service.web.trust import OpenDoor, Trust
 from cds_service.web.views import Door
-
-_KEY_SET_SECONDS = 2.0
-_FETCH_ALL_SECONDS = 2.5
-_KEY_SET_BYTES = 64 * 1024
-_KEY_SET_LEVELS = 8
 
 
 def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) -> None:
@@ -56,10 +44,10 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
     with ExitStack() as ending:
         parts = compose(settings, on_loss=metrics.record_loss)
         ending.callback(parts.close)
-        key_sets = _key_sets(parts)
+        register = Register(parts, log)
         app = create_app(
             parts,
-            door=_door(parts, key_sets),
+            door=_door(parts, register),
             metrics=metrics,
             log=log,
             audit=_audit(settings, ending),
@@ -75,13 +63,19 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
             threads=settings.threads,
             connection_limit=settings.connection_limit,
         )
-        _publish(metrics, parts, key_sets)
-        if not parts.is_development:
-            fetch_all((keys for _, keys in key_sets.values()), at_most_seconds=_FETCH_ALL_SECONDS)
-        digest = parts.site.knowledge.digest
-        log.event("started", parts.now(), knowledge=digest, port=server.port)
-        announce(parts, server.port)
-        server.run(on_drain=lambda: _begin_draining(draining, log, parts.now()))
+        _publish(metrics, parts, register)
+        register.fetch()
+
+        def started() -> None:
+            digest = parts.site.knowledge.digest
+            log.event("started", parts.now(), knowledge=digest, port=server.port)
+            announce(parts, server.port)
+
+        server.run(
+            on_start=started,
+            on_hangup=register.reload,
+            on_drain=lambda: _begin_draining(draining, log, parts.now()),
+        )
     log.event("stopped", parts.now())
 
 
@@ -118,7 +112,7 @@ def _add_demo(app: Flask, parts: Installation, patients: Path) -> None:
     app.register_blueprint(try_page_blueprint(parts, fixture_resources(patients, today=today)))
 
 
-def _door(parts: Installation, key_sets: Mapping[str, tuple[Issuer, KeySet]]) -> Door:
+def _door(parts: Installation, register: Register) -> Door:
     if parts.is_development:
         return OpenDoor(parts.issuers[0])
 
@@ -128,50 +122,18 @@ def _door(parts: Installation, key_sets: Mapping[str, tuple[Issuer, KeySet]]) ->
         )
 
     return Trust(
-        key_sets,
+        register.find,
         public_url=parts.settings.address,
         is_first=is_first,
         now=lambda: parts.now().timestamp(),
     )
 
 
-def _key_sets(parts: Installation) -> Mapping[str, tuple[Issuer, KeySet]]:
-    """Return each issuer with its keys, by the `iss` of its tokens; nothing is fetched yet."""
-    session = deadline_session(verify=authorities(parts.settings), connections=1)
-    return {
-        issuer.issuer: (
-            issuer,
-            KeySet(partial(_document, issuer, session), monotonic=time.monotonic),
-        )
-        for issuer in parts.issuers
-    }
-
-
-def _document(issuer: Issuer, session: requests.Session) -> JsonObject | None:
-    """Return the issuer's key set as it is now, from its file if it has one; None if unreadable."""
-    if issuer.key_set_file is not None:
-        try:
-            return read_object(issuer.key_set_file.read_bytes())
-        except (OSError, MalformedRequest):
-            return None
-    deadline = time.monotonic() + _KEY_SET_SECONDS
-    return exchange(
-        session,
-        str(issuer.key_set_url),
-        token=None,
-        seconds_left=lambda: deadline - time.monotonic(),
-        most_bytes=_KEY_SET_BYTES,
-        most_levels=_KEY_SET_LEVELS,
-    ).body
-
-
-def _publish(
-    metrics: Metrics, parts: Installation, key_sets: Mapping[str, tuple[Issuer, KeySet]]
-) -> None:
+def _publish(metrics: Metrics, parts: Installation, register: Register) -> None:
     """Add what is read only when Prometheus asks, and open the port of the metrics."""
 
     def ages() -> Mapping[str, float]:
-        known = ((issuer.name, keys.age_seconds) for issuer, keys in key_sets.values())
+        known = ((issuer.name, keys.age_seconds) for issuer, keys in register.entries)
         return {name: age for name, age in known if age is not None}
 
     def open_circuits() -> Mapping[str, float]:
@@ -181,7 +143,7 @@ def _publish(
                 any(issuer.may_call(base, tenant=t) for t in (None, *issuer.tenants))
                 for base in bases
             )
-            for issuer in parts.issuers
+            for issuer, _ in register.entries
         }
 
     def degraded() -> Mapping[str, float]:

@@ -71,14 +71,14 @@ class Trust:
 
     def __init__(
         self,
-        key_sets: Mapping[str, tuple[Issuer, KeySet]],
+        find: Callable[[str], tuple[Issuer, KeySet] | None],
         *,
         public_url: str,
         is_first: SeenTokens,
         now: Callable[[], float],
     ) -> None:
-        """Take the records and key sets by the `iss` of their tokens."""
-        self._key_sets = key_sets
+        """Take what finds an issuer and its keys by the `iss` of its tokens."""
+        self._find = find
         self._public_url = public_url
         self._is_first = is_first
         self._now = now
@@ -101,7 +101,7 @@ class Trust:
         )
 
     def _issuer(self, name: object) -> tuple[Issuer, KeySet]:
-        found = self._key_sets.get(name) if isinstance(name, str) else None
+        found = self._find(name) if isinstance(name, str) else None
         if found is None:
             raise Unauthenticated("issuer")
         return found

@@ -72,7 +72,7 @@ def two_issuers(tmp_path: Path, settings: dict[str, Any] | None = None, **north:
         seen.add(token_hash)
         return is_new
 
-    door = Trust(sets, public_url=PUBLIC_URL, is_first=is_first, now=lambda: NOW)
+    door = Trust(sets.get, public_url=PUBLIC_URL, is_first=is_first, now=lambda: NOW)
     made = Made(issuer=issuers[0], door=door, settings=settings or {})
     return running(tmp_path, made)
 
@@ -326,7 +326,7 @@ def test_the_parts_of_production_know_no_development(tmp_path: Path) -> None:
     parts = compose(settings, on_loss=metrics.record_loss)
     assert not parts.is_development
     assert not any(issuer.calls_any_loopback for issuer in parts.issuers)
-    door = Trust({}, public_url=PUBLIC_URL, is_first=lambda *_, **__: True, now=lambda: NOW)
+    door = Trust({}.get, public_url=PUBLIC_URL, is_first=lambda *_, **__: True, now=lambda: NOW)
     client = create_app(parts, door=door, metrics=metrics, log=KeptLog()).test_client()
     assert client.get("/cds-services", headers={"Host": "cds.example.org"}).status_code == 200
     assert client.post(ORDER_SIGN, json={}).status_code == 401

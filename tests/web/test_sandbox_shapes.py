@@ -316,7 +316,7 @@ def test_its_token_opens_the_hook_and_its_feedback(tmp_path: Path) -> None:
     key_set = KeySet(lambda: public(key("P-384")), monotonic=lambda: 0.0)
     key_set.refresh().result()
     door = Trust(
-        {SANDBOX_ISSUER: (issuer, key_set)},
+        {SANDBOX_ISSUER: (issuer, key_set)}.get,
         public_url=PUBLIC_URL,
         is_first=lambda token_hash, *, expires_at: True,
         now=lambda: NOW,

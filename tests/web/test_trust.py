@@ -55,7 +55,7 @@ def trust(
 ) -> Trust:
     record = issuer or Issuer(name="north", issuer=NORTH, key_set_url=KEY_SET_URL)
     return Trust(
-        {NORTH: (record, keys_of(public(*(keys or (key("P-384"),)))))},
+        {NORTH: (record, keys_of(public(*(keys or (key("P-384"),)))))}.get,
         public_url=PUBLIC_URL,
         is_first=seen or Seen(),
         now=lambda: now,
@@ -135,7 +135,10 @@ def test_the_key_says_which_algorithm_not_the_header() -> None:
     marked = public(key("2048"), alg="RS256")
     record = Issuer(name="north", issuer=NORTH)
     door = Trust(
-        {NORTH: (record, keys_of(marked))}, public_url=PUBLIC_URL, is_first=Seen(), now=lambda: NOW
+        {NORTH: (record, keys_of(marked))}.get,
+        public_url=PUBLIC_URL,
+        is_first=Seen(),
+        now=lambda: NOW,
     )
     assert refusal(bearer(signed(by=key("2048"), alg="RS384")), door) == "algorithm"
     assert let_in(signed(by=key("2048"), alg="RS256"), door)
@@ -370,7 +373,7 @@ def test_the_keys_of_one_issuer_do_not_verify_for_another() -> None:
         {
             NORTH: (Issuer(name="north", issuer=NORTH), keys_of(public(key("P-384")))),
             south: (Issuer(name="south", issuer=south), keys_of(public(key("P-384", "south")))),
-        },
+        }.get,
         public_url=PUBLIC_URL,
         is_first=Seen(),
         now=lambda: NOW,

@@ -1,0 +1,112 @@
+"""Who may call now: the issuers, each with its keys; read again on SIGHUP.
+
+A file with a fault changes nothing, and the log says what is wrong with it. Calls being answered
+keep the record they came in with.
+
+Source: security-reliability.md 5.1, "issuer records".
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Iterable, Mapping
+from functools import partial
+from typing import TypeAlias
+
+import requests
+
+from cds_service.bootstrap import Installation, authorities, load_issuers
+from cds_service.errors import ConfigurationError, MalformedRequest
+from cds_service.fhir.exchange import exchange
+from cds_service.fhir.transport import deadline_session
+from cds_service.issuers import Issuer
+from cds_service.web.body import read_object
+from cds_service.web.key_sets import JsonObject, KeySet, fetch_all
+from cds_service.web.logs import Log
+
+_KEY_SET_SECONDS = 2.0
+_FETCH_ALL_SECONDS = 2.5
+_KEY_SET_BYTES = 64 * 1024
+_KEY_SET_LEVELS = 8
+
+Entry: TypeAlias = tuple[Issuer, KeySet]
+
+
+class Register:
+    """The issuers of an installation with their key sets, replaced as a whole by `reload`."""
+
+    def __init__(self, parts: Installation, log: Log) -> None:
+        self._parts = parts
+        self._log = log
+        self._reloading = threading.Lock()
+        self._by_issuer = self._with_key_sets(parts.issuers, {})
+
+    @property
+    def entries(self) -> Collection[Entry]:
+        """Each issuer with its key set."""
+        return self._by_issuer.values()
+
+    def find(self, issuer: str) -> Entry | None:
+        """Return the record and the keys by the `iss` of a token."""
+        return self._by_issuer.get(issuer)
+
+    def fetch(self) -> None:
+        """Fetch every key set, and go on without what does not arrive in time."""
+        self._fetch(self._by_issuer)
+
+    def reload(self) -> None:
+        """Read the issuers again, in a thread of its own: nobody waits for it."""
+        threading.Thread(target=self._reload, name="reload", daemon=True).start()
+
+    def _reload(self) -> None:
+        with self._reloading:  # asked twice, the later reading stands
+            try:
+                issuers = load_issuers(self._parts.settings, self._parts.catalogue)
+                found = self._with_key_sets(issuers, self._by_issuer)
+            except ConfigurationError as fault:
+                self._log.event("reload-refused", self._parts.now(), faults=str(fault).splitlines())
+                return
+            self._fetch(found)
+            self._by_issuer = found
+        self._log.event("reloaded", self._parts.now(), issuers=[each.name for each in issuers])
+
+    def _fetch(self, by_issuer: Mapping[str, Entry]) -> None:
+        if not self._parts.is_development:
+            key_sets = (keys for _, keys in by_issuer.values())
+            fetch_all(key_sets, at_most_seconds=_FETCH_ALL_SECONDS)
+
+    def _with_key_sets(
+        self, issuers: Iterable[Issuer], before: Mapping[str, Entry]
+    ) -> Mapping[str, Entry]:
+        """Return each issuer with its keys: those from before while they come from one place."""
+        session = deadline_session(verify=authorities(self._parts.settings), connections=1)
+        found = {}
+        for issuer in issuers:
+            old, keys = before.get(issuer.issuer, (None, None))
+            if old is None or keys is None or _place_of(old) != _place_of(issuer):
+                keys = KeySet(partial(_document, issuer, session), monotonic=time.monotonic)
+            found[issuer.issuer] = (issuer, keys)
+        return found
+
+
+def _place_of(issuer: Issuer) -> tuple[object, object]:
+    return issuer.key_set_url, issuer.key_set_file
+
+
+def _document(issuer: Issuer, session: requests.Session) -> JsonObject | None:
+    """Return the issuer's key set as it is now, from its file if it has one; None if unreadable."""
+    if issuer.key_set_file is not None:
+        try:
+            return read_object(issuer.key_set_file.read_bytes())
+        except (OSError, MalformedRequest):
+            return None
+    deadline = time.monotonic() + _KEY_SET_SECONDS
+    return exchange(
+        session,
+        str(issuer.key_set_url),
+        token=None,
+        seconds_left=lambda: deadline - time.monotonic(),
+        most_bytes=_KEY_SET_BYTES,
+        most_levels=_KEY_SET_LEVELS,
+    ).body

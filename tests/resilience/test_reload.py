@@ -1,0 +1,130 @@
+"""SIGHUP: the issuers are read again while calls come, and a file with a fault changes nothing."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fhir.stub_server import StubServer, gives, stub_server
+from tests.process import Process, request_of_today, serving
+from tests.web.service import ORDER_SIGN, WARNED
+from tests.web.tokens import NORTH, PUBLIC_URL, Key, bearer, claims, key, public, signed
+
+pytestmark = pytest.mark.server
+
+SOUTH = "https://south.example/fhir"
+OF_NORTH, OF_SOUTH = key("P-384", "north"), key("P-384", "south")
+
+
+@pytest.fixture
+def keys() -> Iterator[StubServer]:
+    with stub_server() as stub:
+        stub.behaviours["north"] = gives(public(OF_NORTH))
+        stub.behaviours["south"] = gives(public(OF_SOUTH))
+        yield stub
+
+
+def record(name: str, issuer: str, keys: StubServer, more: str = "") -> str:
+    address = f"{keys.base}/{name}"
+    return f'[[issuer]]\nname = "{name}"\nissuer = "{issuer}"\nkey_set_url = "{address}"\n{more}\n'
+
+
+def environment(file: Path) -> dict[str, str]:
+    return {"CDS_SERVICE_ISSUERS_FILE": str(file), "CDS_SERVICE_PUBLIC_URL": PUBLIC_URL}
+
+
+def answer(service: Process, by: Key, issuer: str) -> tuple[int, int]:
+    """Return the status, and how many cards came."""
+    now = time.time()
+    token = signed(claims(iss=issuer, iat=now, exp=now + 300), by=by)
+    headers = {"Authorization": bearer(token)}
+    response = service.post(ORDER_SIGN, request_of_today(WARNED), headers=headers)
+    return response.status_code, len(response.json().get("cards", ()))
+
+
+def hung_up(service: Process, event: str) -> dict[str, Any]:
+    """Send SIGHUP and return the line that says what came of it."""
+    before = len(service.log)
+    service.popen.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for line in service.log[before:]:
+            if line["event"] == event:
+                return line
+        time.sleep(0.02)
+    raise AssertionError(f"no {event} in {service.log[before:]}")
+
+
+def test_a_new_issuer_is_let_in_at_once_and_one_taken_out_no_longer(
+    tmp_path: Path, keys: StubServer
+) -> None:
+    file = tmp_path / "issuers.toml"
+    file.write_text(record("north", NORTH, keys))
+    with serving(tmp_path, environment(file)) as service:
+        assert answer(service, OF_NORTH, NORTH) == (200, 1)
+        assert answer(service, OF_SOUTH, SOUTH)[0] == 401
+        file.write_text(record("north", NORTH, keys) + record("south", SOUTH, keys))
+        assert hung_up(service, "reloaded")["issuers"] == ["north", "south"]
+        assert answer(service, OF_NORTH, NORTH) == (200, 1)
+        assert answer(service, OF_SOUTH, SOUTH) == (200, 1)
+        file.write_text(record("south", SOUTH, keys))
+        hung_up(service, "reloaded")
+        assert answer(service, OF_NORTH, NORTH)[0] == 401
+        assert answer(service, OF_SOUTH, SOUTH) == (200, 1)
+        assert keys.hits("north") == keys.hits("south") == 1  # keys that are known are kept
+
+
+def test_a_rule_is_heard_from_the_moment_it_is_no_longer_silent(
+    tmp_path: Path, keys: StubServer
+) -> None:
+    file = tmp_path / "issuers.toml"
+    file.write_text(record("north", NORTH, keys, 'silent_rules = ["*"]'))
+    with serving(tmp_path, environment(file)) as service:
+        assert answer(service, OF_NORTH, NORTH) == (200, 0)
+        file.write_text(record("north", NORTH, keys))
+        hung_up(service, "reloaded")
+        assert answer(service, OF_NORTH, NORTH) == (200, 1)
+
+
+def test_a_key_set_at_another_address_takes_the_place_of_the_old_one(
+    tmp_path: Path, keys: StubServer
+) -> None:
+    file = tmp_path / "issuers.toml"
+    file.write_text(record("north", NORTH, keys))
+    with serving(tmp_path, environment(file)) as service:
+        assert answer(service, OF_NORTH, NORTH) == (200, 1)
+        file.write_text(record("south", NORTH, keys))
+        hung_up(service, "reloaded")
+        assert answer(service, OF_NORTH, NORTH)[0] == 401
+        assert answer(service, OF_SOUTH, NORTH) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["", "[[issuer]]\n", "not TOML", '[[issuer]]\nname = "Nörth"\n'],
+    ids=["empty", "no name", "no TOML", "bad name"],
+)
+def test_a_file_with_a_fault_changes_nothing_and_the_log_says_what_it_is(
+    tmp_path: Path, keys: StubServer, broken: str
+) -> None:
+    file = tmp_path / "issuers.toml"
+    file.write_text(record("north", NORTH, keys))
+    with serving(tmp_path, environment(file)) as service:
+        file.write_text(broken)
+        faults = hung_up(service, "reload-refused")["faults"]
+        assert faults
+        assert all(fault.startswith("issuers.toml: ") for fault in faults)
+        assert answer(service, OF_NORTH, NORTH) == (200, 1)
+
+
+def test_a_service_without_issuers_survives_a_hangup(tmp_path: Path) -> None:
+    with serving(tmp_path) as service:
+        assert hung_up(service, "reloaded")["issuers"] == ["development"]
+        response = service.post(ORDER_SIGN, request_of_today(WARNED))
+        assert (response.status_code, len(response.json()["cards"])) == (200, 1)
+        assert service.stop() == 0
