@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -330,6 +331,27 @@ def test_an_order_of_unknown_supply_lasts_until_the_next_but_at_most_a_hundred_d
     covered = expose(orders, knowledge).readings[0].covered
     assert covered is not None
     assert covered.days == days
+
+
+@pytest.mark.parametrize(
+    "never_given",
+    [
+        {"status": "cancelled"},
+        {"is_inpatient": True},
+        {"intent": "plan"},
+        {"drug": rxnorm(COUGH_SYRUP)},
+    ],
+    ids=["cancelled", "inpatient", "plan", "cough syrup"],
+)
+def test_an_order_that_does_not_count_ends_no_other(
+    knowledge: Knowledge, never_given: dict[str, Any]
+) -> None:
+    orders = (
+        order("MedicationRequest/a", start=days_ago(60)),
+        order("MedicationRequest/b", start=days_ago(50), days=1, **never_given),
+    )
+    seen = expose(orders, knowledge)
+    assert (covered_days(orders, knowledge), seen.readings[0].has_successor) == (61, False)
 
 
 @pytest.mark.parametrize(("ago", "days"), [(98, 99), (99, 100), (100, 100)])
