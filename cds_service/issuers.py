@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cds_service.errors import ConfigurationError
 from cds_service.fhir.base_url import BaseUrl
@@ -20,6 +20,7 @@ from cds_service.fhir.base_url import BaseUrl
 SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
 EVERY_RULE = "*"
 
+_TRIGGER = re.compile(r"[0-9]{1,4}")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
@@ -31,7 +32,7 @@ class Issuer:
     tokens. `audiences` are accepted besides the public URL of the path that is called.
     `fhir_bases` may be called for every tenant, the bases in `tenants` for that tenant only; no
     `tenants` means that tenants are not looked at. `prefetch_keys` maps the client's key to ours.
-    `rate_*` None: as the settings say.
+    `patient_view_triggers`: see `answers`. `rate_*` None: as the settings say.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Issuer:
     prefetch_keys: Mapping[str, str] = field(default_factory=dict)
     use_labelled: bool = False
     silent_rules: frozenset[str] = frozenset()
+    patient_view_triggers: frozenset[str] = frozenset()
     answers_failure_empty: bool = False
     rate_per_second: int | None = None
     rate_burst: int | None = None
@@ -55,6 +57,16 @@ class Issuer:
         own = self.tenants.get(tenant, frozenset()) if tenant is not None else frozenset()
         is_listed = base in self.fhir_bases or base in own
         return is_listed or (self.calls_any_loopback and base.is_loopback)
+
+    def answers(self, hook: str, *, trigger: str | None) -> bool:
+        """Say whether a call that states this trigger is looked at.
+
+        Epic calls patient-view for much else than opening a chart. With `patient_view_triggers`
+        calls for another trigger are answered without a card; calls that state none are looked at.
+        """
+        if hook != "patient-view" or trigger is None or not self.patient_view_triggers:
+            return True
+        return trigger in self.patient_view_triggers
 
     def is_silent(self, rule_id: str) -> bool:
         """Say whether cards of the rule are computed and counted but not returned."""
@@ -112,6 +124,11 @@ def _is_texts(value: object) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
 
+def _is_triggers(value: object) -> bool:
+    is_some = _is_texts(value) and bool(value)
+    return is_some and all(map(_TRIGGER.fullmatch, cast("list[str]", value)))
+
+
 def _is_bases(value: object) -> bool:
     return isinstance(value, list) and None not in map(BaseUrl.parse, value)
 
@@ -150,6 +167,7 @@ KEYS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "prefetch_keys": (_is_map, "must map the client's keys to keys of this service"),
     "use_labelled": (_is_switch, "must be true or false"),
     "silent_rules": (_is_texts, "must be a list of rule ids"),
+    "patient_view_triggers": (_is_triggers, "must be a list of numbers as texts"),
     "on_error": (lambda value: value in {"outcome", "empty"}, 'must be "outcome" or "empty"'),
     "rate_per_second": (_is_rate, "must be a whole number above 0"),
     "rate_burst": (_is_rate, "must be a whole number above 0"),
@@ -202,6 +220,7 @@ def _issuer(record: Mapping[str, Any], *, directory: Path) -> Issuer:
         prefetch_keys=dict(record.get("prefetch_keys", {})),
         use_labelled=record.get("use_labelled", False),
         silent_rules=frozenset(record.get("silent_rules", ())),
+        patient_view_triggers=frozenset(record.get("patient_view_triggers", ())),
         answers_failure_empty=record.get("on_error") == "empty",
         rate_per_second=record.get("rate_per_second"),
         rate_burst=record.get("rate_burst"),

@@ -20,9 +20,17 @@ from sqlalchemy import select
 from cds_service.issuers import Issuer
 from cds_service.store.schema import FEEDBACK
 from cds_service.web.key_sets import KeySet
-from cds_service.web.trust import Trust
+from cds_service.web.trust import OpenDoor, Trust
 from tests.scenarios import FOLDER
-from tests.web.service import ORDER_SIGN, Made, Running, running, scenario_request
+from tests.web.service import (
+    ORDER_SIGN,
+    PATIENT_VIEW,
+    KeptLog,
+    Made,
+    Running,
+    running,
+    scenario_request,
+)
 from tests.web.tokens import NOW, PUBLIC_URL, bearer, claims, key, public, signed
 
 ORDER_SELECT = "/cds-services/opioid-social-pain-order-select"
@@ -121,6 +129,41 @@ def test_what_vendors_add_changes_nothing(service: Running, epic: Json, where: s
     }[where]
     holder["extension"] = {"com.epic.cdshooks.request.bpa-trigger-action": "23"}
     assert service.call(grown).data == plain
+
+
+@pytest.mark.parametrize(
+    ("listed", "stated", "count"),
+    [
+        ((), "23", 1),
+        (("60",), "60", 1),
+        (("60",), "23", 0),
+        (("60", "7"), "7", 1),
+        (("60",), None, 1),
+    ],
+)
+def test_patient_view_may_be_limited_to_what_makes_epic_call_it(
+    tmp_path: Path, listed: tuple[str, ...], stated: str | None, count: int
+) -> None:
+    """A call that states nothing is looked at: a card that is missing hides."""
+    issuer = Issuer(
+        name="epic", issuer="", calls_any_loopback=True, patient_view_triggers=frozenset(listed)
+    )
+    body = scenario_request("patient-view/long-term-and-bereaved")
+    if stated is not None:
+        body["extension"] = {"com.epic.cdshooks.request.bpa-trigger-action": stated}
+    log = KeptLog()
+    with running(tmp_path, Made(issuer=issuer, door=OpenDoor(issuer), log=log)) as service:
+        assert len(service.call(body, PATIENT_VIEW).json["cards"]) == count
+    assert log.lines[-1].get("trigger") == stated
+
+
+def test_other_hooks_are_never_limited(tmp_path: Path, epic: Json) -> None:
+    epic["extension"] = {"com.epic.cdshooks.request.bpa-trigger-action": "23"}
+    issuer = Issuer(
+        name="epic", issuer="", calls_any_loopback=True, patient_view_triggers=frozenset({"60"})
+    )
+    with running(tmp_path, Made(issuer=issuer, door=OpenDoor(issuer))) as service:
+        the_card(service, epic)
 
 
 def test_scopes_are_not_taken_for_an_answer(service: Running, epic: Json) -> None:

@@ -65,6 +65,7 @@ def test_everything_a_record_can_say_is_read(tmp_path: Path) -> None:
         prefetch_keys = { "-meds" = "medications" }
         use_labelled = true
         silent_rules = ["*"]
+        patient_view_triggers = ["60", "7"]
         on_error = "empty"
         rate_per_second = 5
         rate_burst = 10
@@ -77,6 +78,7 @@ def test_everything_a_record_can_say_is_read(tmp_path: Path) -> None:
     assert issuer.subject == "client-17"
     assert issuer.prefetch_keys == {"-meds": "medications"}
     assert issuer.use_labelled
+    assert issuer.patient_view_triggers == {"60", "7"}
     assert issuer.answers_failure_empty
     assert (issuer.rate_per_second, issuer.rate_burst) == (5, 10)
     assert issuer.is_silent("long-term-therapy-review")
@@ -95,6 +97,9 @@ def test_everything_a_record_can_say_is_read(tmp_path: Path) -> None:
         ("rate_burst = 0", "rate_burst"),
         ("rate_burst = true", "rate_burst"),
         ('on_error = "silent"', "on_error"),
+        ("patient_view_triggers = []", "patient_view_triggers"),
+        ("patient_view_triggers = [60]", "patient_view_triggers"),
+        ('patient_view_triggers = ["open chart"]', "patient_view_triggers"),
         ('use_labelled = "yes"', "use_labelled"),
         ('fhir_base = ["https://fhir.north.example"]', "fhir_base"),
     ],

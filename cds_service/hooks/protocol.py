@@ -22,6 +22,8 @@ JsonObject = Mapping[str, object]
 
 PRACTITIONERS = frozenset({"Practitioner", "PractitionerRole"})
 
+_EPIC_TRIGGER = "com.epic.cdshooks.request.bpa-trigger-action"
+_TRIGGER = re.compile(r"[0-9]{1,4}")
 _FHIR_ID = re.compile(r"(?!\.+$)[A-Za-z0-9.\-]{1,64}")
 _ORDERS: Mapping[Hook, str] = {
     "order-select": "draftOrders",
@@ -50,7 +52,8 @@ class HookRequest:
     `encounter_id` when it is absent or no FHIR id. `prefetch` is as sent: a key with None is known
     to be empty, a key that is not there is not known. `orders` are the drafts being ordered:
     MedicationRequests, and entries too broken to say what they are (each an object, perhaps
-    empty); on order-select those of `selections`. `other_draft_entries` are all the rest.
+    empty); on order-select those of `selections`. `other_draft_entries` are all the rest. `trigger`
+    is the number of what made the client call, as Epic states it: "60" for opening a chart.
     """
 
     service_id: str
@@ -64,6 +67,7 @@ class HookRequest:
     access_token: AccessToken | None = None
     orders: tuple[JsonObject, ...] = field(repr=False, default=())
     other_draft_entries: tuple[JsonObject, ...] = field(repr=False, default=())
+    trigger: str | None = None
 
     @property
     def may_see_cards(self) -> bool:
@@ -102,6 +106,7 @@ def read_request(body: object, service: Service) -> HookRequest:
         access_token=_access_token(request.get("fhirAuthorization")),
         orders=chosen,
         other_draft_entries=others,
+        trigger=_trigger(request.get("extension")),
     )
 
 
@@ -123,6 +128,13 @@ def _encounter_id(value: object) -> str | None:
         return None
     encounter_id = value.removeprefix("Encounter/")
     return encounter_id if _FHIR_ID.fullmatch(encounter_id) else None
+
+
+def _trigger(extension: object) -> str | None:
+    """Return the number of Epic's trigger action; None for anything else, whatever it holds."""
+    stated = extension.get(_EPIC_TRIGGER) if isinstance(extension, dict) else None
+    number = str(stated) if type(stated) in (str, int) else ""
+    return number if _TRIGGER.fullmatch(number) else None
 
 
 def _access_token(authorization: object) -> AccessToken | None:

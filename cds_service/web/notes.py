@@ -28,9 +28,9 @@ _INNERMOST_FRAMES = 6
 class CallNote:
     """The note of one request, filled in while it is answered.
 
-    `route` is the template of the route, `issuer` a name of ours, `hook_instance` a hash.
-    `outcome` is "cards", "silent", "empty", "feedback", "ok" or the issue code of an error. `span`
-    opens a span of a trace; None: there are none.
+    `route` is the template of the route, `issuer` a name of ours, `trigger` digits, `hook_instance`
+    a hash. `outcome` is "cards", "silent", "empty", "feedback", "ok" or the issue code of an error.
+    `span` opens a span of a trace; None: there are none.
     """
 
     number: str = field(default_factory=new_request_number)
@@ -41,6 +41,7 @@ class CallNote:
     service: str | None = None
     issuer: str = "other"
     tenant: str | None = None
+    trigger: str | None = None
     hook_instance: str | None = None
     status: int = 0
     outcome: str = "ok"
@@ -76,6 +77,7 @@ class CallNote:
             "service": self.service,
             "issuer": self.issuer,
             "tenant": self.tenant,
+            "trigger": self.trigger,
             "hook_instance": self.hook_instance,
             "status": self.status,
             "outcome": self.outcome,

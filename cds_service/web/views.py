@@ -77,6 +77,7 @@ class Views:
                 body = self._body(self.parts.settings.body_limit_bytes, note)
                 hook_request = read_request(body, service)
             note.hook_instance = hashed(hook_request.hook_instance)
+            note.trigger = hook_request.trigger
             advice: Advice | None = None
             try:
                 advice = self._advice(hook_request, service, caller, note)
@@ -187,6 +188,8 @@ class Views:
     def _advice(
         self, hook_request: HookRequest, service: Service, caller: Caller, note: CallNote
     ) -> Advice:
+        if not caller.issuer.answers(service.hook, trigger=hook_request.trigger):
+            return Advice()
         return advise(
             hook_request,
             service,

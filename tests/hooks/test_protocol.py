@@ -226,6 +226,26 @@ def test_unknown_members_are_left_alone_everywhere() -> None:
 
 
 @pytest.mark.parametrize(
+    ("extension", "trigger"),
+    [
+        ({"com.epic.cdshooks.request.bpa-trigger-action": "60"}, "60"),
+        ({"com.epic.cdshooks.request.bpa-trigger-action": "12345"}, None),
+        ({"com.epic.cdshooks.request.bpa-trigger-action": "Jane Roe"}, None),
+        ({"com.epic.cdshooks.request.bpa-trigger-action": "٦٠"}, None),
+        ({"com.epic.cdshooks.request.bpa-trigger-action": 60}, "60"),
+        ({"com.epic.cdshooks.request.bpa-trigger-action": True}, None),
+        ({"com.example.trigger": "60"}, None),
+        ([{"url": "http://example.org"}], None),
+        (None, None),
+    ],
+)
+def test_what_made_epic_call_is_a_short_number_or_nothing(
+    extension: object, trigger: str | None
+) -> None:
+    assert read("order-sign", extension=extension).trigger == trigger
+
+
+@pytest.mark.parametrize(
     ("sent", "expected"),
     [
         ("456", "456"),

@@ -38,8 +38,8 @@ from tests.web.test_app import broken
 
 ALLOWED = {
     "time", "level", "event", "request", "route", "hook", "service", "issuer", "tenant",
-    "hook_instance", "status", "outcome", "refusal", "card_count", "rules", "ms", "step_ms",
-    "fhir_calls", "bytes_in", "bytes_out", "failed_at", "failed_rule", "knowledge",
+    "trigger", "hook_instance", "status", "outcome", "refusal", "card_count", "rules", "ms",
+    "step_ms", "fhir_calls", "bytes_in", "bytes_out", "failed_at", "failed_rule", "knowledge",
 }  # fmt: skip
 
 
