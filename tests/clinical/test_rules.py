@@ -143,6 +143,23 @@ def test_a_refill_without_any_order_history_may_be_long_term(knowledge: Knowledg
     assert seen == (("long-term-renewal-possible", "info"),)
 
 
+@pytest.mark.parametrize(
+    ("hook", "orders", "signs"),
+    [
+        ("medication-refill", (), ("refill-without-history",)),
+        ("medication-refill", SHORT, ()),  # part of a history is one
+        ("order-sign", (), ()),
+        ("order-select", (), ()),
+        ("patient-view", (), ()),
+    ],
+)
+def test_a_want_of_history_is_a_sign_only_where_a_refill_says_that_there_was_one(
+    knowledge: Knowledge, hook: Hook, orders: tuple[Order, ...], signs: tuple[str, ...]
+) -> None:
+    seen = record(orders=orders, drafts=(DRAFT,), lists_read=frozenset({"Condition"}))
+    assert look(knowledge, hook, seen).exposure.possibly_long_term == signs
+
+
 def test_a_refill_whose_history_was_read_and_is_empty_is_not(knowledge: Knowledge) -> None:
     assert said(knowledge, "medication-refill", GRIEF, orders=()) == ()
 
