@@ -119,6 +119,31 @@ def test_an_encounter_of_today_counts_and_one_of_tomorrow_does_not(
     assert exclude(knowledge, at("a", 10), at("b", days)).suppressed_by == suppressed_by
 
 
+@pytest.mark.parametrize(("days", "suppressed_by"), [(20, "active_cancer"), (-1, None)])
+def test_an_encounter_code_without_a_day_of_recording_is_of_the_day_of_its_onset(
+    knowledge: Knowledge, days: int, suppressed_by: str | None
+) -> None:
+    def at(encounter: str, days: int) -> Condition:
+        return icd(
+            PROSTATE_CANCER,
+            encounter,
+            categories=ENCOUNTER,
+            encounter=encounter,
+            recorded=None,
+            onset=days_ago(days),
+        )
+
+    assert exclude(knowledge, at("a", 10), at("b", days)).suppressed_by == suppressed_by
+
+
+def test_an_encounter_code_without_any_day_does_not_make_the_second(knowledge: Knowledge) -> None:
+    undated = icd(
+        PROSTATE_CANCER, "a", categories=ENCOUNTER, encounter="Encounter/1", recorded=None
+    )
+    dated = icd(PROSTATE_CANCER, "b", categories=ENCOUNTER, encounter="Encounter/2")
+    assert exclude(knowledge, undated, dated).suppressed_by is None
+
+
 def test_an_abated_encounter_code_does_not_make_the_second(knowledge: Knowledge) -> None:
     ended = icd(
         PROSTATE_CANCER,
@@ -468,6 +493,14 @@ def test_the_newest_answer_to_item_nine_decides(knowledge: Knowledge) -> None:
     older, newer = screen(ITEM_9, number=2, days=60), screen(ITEM_9, number=0, days=10)
     assert not exclude(knowledge, observations=(older, newer)).has_safety_concern
     older, newer = screen(ITEM_9, number=0, days=60), screen(ITEM_9, number=2, days=10)
+    assert exclude(knowledge, observations=(older, newer)).has_safety_concern
+
+
+@pytest.mark.parametrize("number", [None, 99])
+def test_a_newer_answer_that_says_nothing_leaves_the_older_concern(
+    knowledge: Knowledge, number: int | None
+) -> None:
+    older, newer = screen(ITEM_9, number=2, days=60), screen(ITEM_9, number=number, days=10)
     assert exclude(knowledge, observations=(older, newer)).has_safety_concern
 
 
