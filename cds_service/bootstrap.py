@@ -50,7 +50,10 @@ class Store:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installation:
-    """The parts of one running service. `now` is in UTC; `issuers` never is empty."""
+    """The parts of one running service.
+
+    `issuers` are those of the start, at least one. `now` is in UTC.
+    """
 
     settings: Settings
     site: Site

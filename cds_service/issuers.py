@@ -1,4 +1,4 @@
-"""Who may call: one record per issuer, read from `issuers.toml`, checked at start.
+"""Who may call: one record per issuer, read from `issuers.toml` and checked whenever it is read.
 
 The record holds everything that differs between clients. `web.trust` verifies tokens against it.
 
@@ -20,7 +20,6 @@ from cds_service.fhir.base_url import BaseUrl
 SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
 EVERY_RULE = "*"
 
-_TRIGGER = re.compile(r"[0-9]{1,4}")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
@@ -32,7 +31,7 @@ class Issuer:
     tokens. `audiences` are accepted besides the public URL of the path that is called.
     `fhir_bases` may be called for every tenant, the bases in `tenants` for that tenant only; no
     `tenants` means that tenants are not looked at. `prefetch_keys` maps the client's key to ours.
-    `patient_view_triggers`: see `answers`. `rate_*` None: as the settings say.
+    `patient_view_triggers`: see `looks_at`. `rate_*` None: as the settings say.
     """
 
     name: str
@@ -58,7 +57,7 @@ class Issuer:
         is_listed = base in self.fhir_bases or base in own
         return is_listed or (self.calls_any_loopback and base.is_loopback)
 
-    def answers(self, hook: str, *, trigger: str | None) -> bool:
+    def looks_at(self, hook: str, *, trigger: str | None) -> bool:
         """Say whether a call that states this trigger is looked at.
 
         Epic calls patient-view for much else than opening a chart. With `patient_view_triggers`
@@ -96,6 +95,8 @@ def read_issuers(file: Path, *, production: bool) -> tuple[Issuer, ...]:
         raise ConfigurationError(f"{file.name}: cannot be read") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{file.name}: is not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{file.name}: is nested too deeply") from None
     records = document.get("issuer")
     if document.keys() != {"issuer"} or not isinstance(records, list) or not records:
         raise ConfigurationError(f"{file.name}: must hold [[issuer]] records and nothing else")
@@ -126,7 +127,7 @@ def _is_texts(value: object) -> bool:
 
 def _is_triggers(value: object) -> bool:
     is_some = _is_texts(value) and bool(value)
-    return is_some and all(map(_TRIGGER.fullmatch, cast("list[str]", value)))
+    return is_some and all(one.isascii() and one.isdecimal() for one in cast("list[str]", value))
 
 
 def _is_bases(value: object) -> bool:
@@ -168,7 +169,7 @@ KEYS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "use_labelled": (_is_switch, "must be true or false"),
     "silent_rules": (_is_texts, "must be a list of rule ids"),
     "patient_view_triggers": (_is_triggers, "must be a list of numbers as texts"),
-    "on_error": (lambda value: value in {"outcome", "empty"}, 'must be "outcome" or "empty"'),
+    "on_error": (lambda value: value in ("outcome", "empty"), 'must be "outcome" or "empty"'),
     "rate_per_second": (_is_rate, "must be a whole number above 0"),
     "rate_burst": (_is_rate, "must be a whole number above 0"),
 }

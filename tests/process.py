@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -81,11 +81,16 @@ def serving(
     environment: Mapping[str, str] | None = None,
     *,
     command: tuple[str, ...] = COMMAND,
+    meanwhile: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
 ) -> Iterator[Process]:
-    """Start the service on a free port of loopback, in development mode unless told otherwise."""
+    """Start the service on a free port of loopback, in development mode unless told otherwise.
+
+    `meanwhile` is called with the process before it is known to listen.
+    """
     log_file = folder / "service.log"
     settings = {
         "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "CDS_SERVICE_PORT": "0",
         "CDS_SERVICE_DATABASE_URL": f"sqlite:///{folder / 'store.sqlite3'}",
         **(environment or {}),
@@ -93,6 +98,7 @@ def serving(
     with log_file.open("wb") as log:
         popen = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=settings)
     try:
+        meanwhile(popen)
         yield Process(popen=popen, port=_port(popen, log_file), log_file=log_file)
     finally:
         if popen.poll() is None:

@@ -21,9 +21,14 @@ from cds_service.web.notes import CallNote, failure_position
 
 
 class Log:
-    """Writes lines to a stream, whole ones, from any thread."""
+    """Writes lines to a stream, whole ones, from any thread.
+
+    Where nobody takes them, a full disk or a closed pipe, they are lost and counted: no answer
+    waits for a line.
+    """
 
     def __init__(self, stream: TextIO = sys.stderr) -> None:
+        self.lost_lines = 0
         self._stream = stream
         self._lock = threading.Lock()
 
@@ -31,9 +36,9 @@ class Log:
         """Write the line of one request, answered at the time given."""
         self._write("error" if note.failed_at else "info", "request", at, note.log_fields())
 
-    def event(self, name: str, at: datetime, **fields: object) -> None:
+    def event(self, name: str, at: datetime, *, level: str = "info", **fields: object) -> None:
         """Write a line about the service itself; name and fields are ours."""
-        self._write("info", name, at, fields)
+        self._write(level, name, at, fields)
 
     def take_libraries(self) -> None:
         """Let every record that libraries log, from WARNING on, come here and nowhere else."""
@@ -55,8 +60,11 @@ class Log:
         said = {"time": time, "level": level, "event": event, **fields}
         line = orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE).decode()
         with self._lock:
-            self._stream.write(line)
-            self._stream.flush()
+            try:
+                self._stream.write(line)
+                self._stream.flush()
+            except OSError:
+                self.lost_lines += 1
 
 
 class _LibraryHandler(logging.Handler):

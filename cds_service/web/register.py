@@ -24,6 +24,7 @@ from cds_service.issuers import Issuer
 from cds_service.web.body import read_object
 from cds_service.web.key_sets import JsonObject, KeySet, fetch_all
 from cds_service.web.logs import Log
+from cds_service.web.notes import failure_position
 
 _KEY_SET_SECONDS = 2.0
 _FETCH_ALL_SECONDS = 2.5
@@ -34,12 +35,11 @@ Entry: TypeAlias = tuple[Issuer, KeySet]
 
 
 class Register:
-    """The issuers of an installation with their key sets, replaced as a whole by `reload`."""
+    """The issuers of an installation with their key sets, replaced as a whole by a reload."""
 
     def __init__(self, parts: Installation, log: Log) -> None:
         self._parts = parts
         self._log = log
-        self._reloading = threading.Lock()
         self._by_issuer = self._with_key_sets(parts.issuers, {})
 
     @property
@@ -55,21 +55,36 @@ class Register:
         """Fetch every key set, and go on without what does not arrive in time."""
         self._fetch(self._by_issuer)
 
-    def reload(self) -> None:
-        """Read the issuers again, in a thread of its own: nobody waits for it."""
-        threading.Thread(target=self._reload, name="reload", daemon=True).start()
+    def reload_whenever(self, asked: threading.Event) -> None:
+        """Read the issuers again each time the event is set, in one thread that does nothing else.
+
+        Asked twice at once, it reads once.
+        """
+
+        def wait() -> None:
+            while asked.wait():
+                asked.clear()
+                self._reload()
+
+        threading.Thread(target=wait, name="reload", daemon=True).start()
 
     def _reload(self) -> None:
-        with self._reloading:  # asked twice, the later reading stands
-            try:
-                issuers = load_issuers(self._parts.settings, self._parts.catalogue)
-                found = self._with_key_sets(issuers, self._by_issuer)
-            except ConfigurationError as fault:
-                self._log.event("reload-refused", self._parts.now(), faults=str(fault).splitlines())
-                return
+        """Replace the issuers; `without_keys` in the log names those whom nobody can be for now."""
+        log, now = self._log, self._parts.now
+        try:
+            issuers = load_issuers(self._parts.settings, self._parts.catalogue)
+            found = self._with_key_sets(issuers, self._by_issuer)
             self._fetch(found)
+        except ConfigurationError as fault:
+            log.event("reload-refused", now(), level="error", faults=str(fault).splitlines())
+        except Exception as bug:  # noqa: BLE001 - the thread has to outlive any failure
+            log.event("reload-refused", now(), level="error", failed_at=failure_position(bug))
+        else:
             self._by_issuer = found
-        self._log.event("reloaded", self._parts.now(), issuers=[each.name for each in issuers])
+            names = [issuer.name for issuer in issuers]
+            lacking = [each.name for each, keys in found.values() if keys.age_seconds is None]
+            lacking = [] if self._parts.is_development else lacking
+            log.event("reloaded", now(), issuers=names, without_keys=lacking)
 
     def _fetch(self, by_issuer: Mapping[str, Entry]) -> None:
         if not self._parts.is_development:
@@ -79,19 +94,16 @@ class Register:
     def _with_key_sets(
         self, issuers: Iterable[Issuer], before: Mapping[str, Entry]
     ) -> Mapping[str, Entry]:
-        """Return each issuer with its keys: those from before while they come from one place."""
+        """Return each issuer with its keys: those from before if they come from one address."""
         session = deadline_session(verify=authorities(self._parts.settings), connections=1)
         found = {}
         for issuer in issuers:
-            old, keys = before.get(issuer.issuer, (None, None))
-            if old is None or keys is None or _place_of(old) != _place_of(issuer):
-                keys = KeySet(partial(_document, issuer, session), monotonic=time.monotonic)
-            found[issuer.issuer] = (issuer, keys)
+            keys = KeySet(partial(_document, issuer, session), monotonic=time.monotonic)
+            old, known = before.get(issuer.issuer, (issuer, keys))
+            is_same = issuer.key_set_file is None and issuer.key_set_url == old.key_set_url
+            is_kept = is_same and known.age_seconds is not None
+            found[issuer.issuer] = (issuer, known if is_kept else keys)
         return found
-
-
-def _place_of(issuer: Issuer) -> tuple[object, object]:
-    return issuer.key_set_url, issuer.key_set_file
 
 
 def _document(issuer: Issuer, session: requests.Session) -> JsonObject | None:
@@ -99,7 +111,7 @@ def _document(issuer: Issuer, session: requests.Session) -> JsonObject | None:
     if issuer.key_set_file is not None:
         try:
             return read_object(issuer.key_set_file.read_bytes())
-        except (OSError, MalformedRequest):
+        except (OSError, ValueError, MalformedRequest):
             return None
     deadline = time.monotonic() + _KEY_SET_SECONDS
     return exchange(

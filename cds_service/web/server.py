@@ -123,12 +123,26 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
         While a worker sends, its socket has room: polled for that, it is reported at once, turn
         after turn, for as long as the worker waits for the interpreter, and each turn makes it
-        wait longer. What the worker cannot send it leaves, and says so; it is asked for then.
+        wait longer.
         """
-        if not super().writable() or not self.outbuf_lock.acquire(blocking=False):
+        if not super().writable():
+            return False
+        if self.will_close or self.total_outbufs_len > self.adj.outbuf_high_watermark:
+            return True  # the worker waits for us
+        if not self.outbuf_lock.acquire(blocking=False):
             return False
         self.outbuf_lock.release()
         return True
+
+    def write_soon(self, data: bytes) -> int:
+        """Send what the socket takes, and wake the reading thread for the rest.
+
+        Waitress wakes it while the lock is still held, which `writable` takes for sending.
+        """
+        written = int(super().write_soon(data))
+        if self.total_outbufs_len:
+            self.server.pull_trigger()
+        return written
 
     def received(self, data: bytes) -> bool:
         """Drop empty lines before a request: waitress makes a parser for each of them."""
@@ -162,20 +176,17 @@ class Server:
         )
         self._server.channel_class = _Channel
         self._server.is_draining = False
-        self._is_hung_up = False
         self.port = int(self._server.effective_port)
 
     def run(
         self,
         *,
         on_start: Callable[[], None] = lambda: None,
-        on_hangup: Callable[[], None] = lambda: None,
         on_drain: Callable[[], None] = lambda: None,
     ) -> None:
         """Serve until SIGTERM or SIGINT.
 
-        `on_start` is called once signals are heeded, `on_hangup` for SIGHUP, `on_drain` when
-        draining begins: each by the thread that reads all connections, which it holds up.
+        `on_start` is called once these signals are heeded, `on_drain` when draining begins.
 
         Draining finishes what has been asked, for at most DRAIN_AT_MOST_SECONDS, each answer
         closing its connection; new connections are refused.
@@ -183,13 +194,10 @@ class Server:
         gc.collect()
         gc.freeze()
         gc.set_threshold(_COLLECT_AFTER_ALLOCATIONS, 50, 50)
-        with _signals(drain=self.drain, hang_up=self._hang_up):
+        with _signals(self.drain):
             on_start()
             while not self._server.is_draining:
                 self._turn()
-                if self._is_hung_up:
-                    self._is_hung_up = False
-                    on_hangup()
             on_drain()
             self._finish()
 
@@ -198,10 +206,6 @@ class Server:
         if self._server.is_draining:
             raise SystemExit(1)  # asked twice: do not wait for anybody
         self._server.is_draining = True
-        self._server.pull_trigger()
-
-    def _hang_up(self) -> None:
-        self._is_hung_up = True
         self._server.pull_trigger()
 
     def _turn(self) -> None:
@@ -260,13 +264,11 @@ def _listening_socket(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _signals(*, drain: Callable[[], None], hang_up: Callable[[], None]) -> Iterator[None]:
-    wanted = {signal.SIGTERM: drain, signal.SIGINT: drain, signal.SIGHUP: hang_up}
+def _signals(drain: Callable[[], None]) -> Iterator[None]:
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        drain()
 
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        wanted[signal.Signals(number)]()
-
-    kept = {number: signal.signal(number, on_signal) for number in wanted}
+    kept = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:

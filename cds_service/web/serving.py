@@ -5,9 +5,11 @@ The order matters: whatever is wrong with the configuration shows before anythin
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +34,7 @@ from cds_service.web.views import Door
 
 
 def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the issuers again.
 
     `announce` is called with the installation and the port once the service listens. Raises
     ConfigurationError or KnowledgeError before it does.
@@ -42,6 +44,7 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
     metrics = Metrics()
     draining = threading.Event()
     with ExitStack() as ending:
+        hung_up = ending.enter_context(_hangups())
         parts = compose(settings, on_loss=metrics.record_loss)
         ending.callback(parts.close)
         register = Register(parts, log)
@@ -63,20 +66,37 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
             threads=settings.threads,
             connection_limit=settings.connection_limit,
         )
-        _publish(metrics, parts, register)
+        _publish(metrics, parts, register, log)
         register.fetch()
 
         def started() -> None:
             digest = parts.site.knowledge.digest
             log.event("started", parts.now(), knowledge=digest, port=server.port)
             announce(parts, server.port)
+            register.reload_whenever(hung_up)
 
         server.run(
             on_start=started,
-            on_hangup=register.reload,
             on_drain=lambda: _begin_draining(draining, log, parts.now()),
         )
     log.event("stopped", parts.now())
+
+
+@contextmanager
+def _hangups() -> Iterator[threading.Event]:
+    """Give what SIGHUP sets, so that a reload during start or end kills nobody.
+
+    In a terminal SIGHUP says that it was closed, and ends the service as it ends others.
+    """
+    hung_up = threading.Event()
+    if sys.stderr.isatty():
+        yield hung_up
+        return
+    signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
+    try:
+        yield hung_up
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the process is about to end
 
 
 def _begin_draining(draining: threading.Event, log: Log, at: datetime) -> None:
@@ -129,7 +149,7 @@ def _door(parts: Installation, register: Register) -> Door:
     )
 
 
-def _publish(metrics: Metrics, parts: Installation, register: Register) -> None:
+def _publish(metrics: Metrics, parts: Installation, register: Register, log: Log) -> None:
     """Add what is read only when Prometheus asks, and open the port of the metrics."""
 
     def ages() -> Mapping[str, float]:
@@ -149,8 +169,12 @@ def _publish(metrics: Metrics, parts: Installation, register: Register) -> None:
     def degraded() -> Mapping[str, float]:
         return {"ledger": float(parts.store.writer.is_degraded)}
 
+    def lost() -> Mapping[str, float]:
+        return {"stderr": float(log.lost_lines)}
+
     metrics.watch("cds_jwks_age_seconds", "Age of the key set.", ages, label="issuer")
     metrics.watch("cds_circuit_open", "FHIR bases not called now.", open_circuits, label="issuer")
+    metrics.watch("cds_log_lost_lines", "Log lines nobody took.", lost, label="stream")
     metrics.watch("cds_store_degraded", "Whether writing fails.", degraded, label="store")
     if parts.settings.metrics_port:
         metrics.serve(host=parts.settings.metrics_host, port=parts.settings.metrics_port)

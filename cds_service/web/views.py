@@ -188,7 +188,7 @@ class Views:
     def _advice(
         self, hook_request: HookRequest, service: Service, caller: Caller, note: CallNote
     ) -> Advice:
-        if not caller.issuer.answers(service.hook, trigger=hook_request.trigger):
+        if not caller.issuer.looks_at(service.hook, trigger=hook_request.trigger):
             return Advice()
         return advise(
             hook_request,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from tests.fhir.stub_server import StubServer, gives, stub_server
 from tests.process import Process, request_of_today, serving
 from tests.web.service import ORDER_SIGN, WARNED
+from tests.web.test_server import free_port, metrics_of
 from tests.web.tokens import NORTH, PUBLIC_URL, Key, bearer, claims, key, public, signed
 
 pytestmark = pytest.mark.server
@@ -104,10 +107,56 @@ def test_a_key_set_at_another_address_takes_the_place_of_the_old_one(
         assert answer(service, OF_SOUTH, NORTH) == (200, 1)
 
 
+def test_a_new_file_of_keys_counts_at_once(tmp_path: Path) -> None:
+    file, keys = tmp_path / "issuers.toml", tmp_path / "keys.json"
+    keys.write_text(json.dumps(public(OF_NORTH)))
+    file.write_text(f'[[issuer]]\nname = "north"\nissuer = "{NORTH}"\nkey_set_file = "keys.json"\n')
+    with serving(tmp_path, environment(file)) as service:
+        assert answer(service, OF_NORTH, NORTH) == (200, 1)
+        keys.write_text(json.dumps(public(OF_SOUTH)))
+        hung_up(service, "reloaded")
+        assert answer(service, OF_NORTH, NORTH)[0] == 401
+        assert answer(service, OF_SOUTH, NORTH) == (200, 1)
+
+
+def test_the_log_names_whoever_has_no_keys_and_the_next_reload_asks_for_them_again(
+    tmp_path: Path, keys: StubServer
+) -> None:
+    file = tmp_path / "issuers.toml"
+    file.write_text(record("north", NORTH, keys))
+    with serving(tmp_path, environment(file)) as service:
+        keys.behaviours["south"] = gives({})
+        file.write_text(record("north", NORTH, keys) + record("south", SOUTH, keys))
+        assert hung_up(service, "reloaded")["without_keys"] == ["south"]
+        keys.behaviours["south"] = gives(public(OF_SOUTH))
+        assert hung_up(service, "reloaded")["without_keys"] == []
+        assert answer(service, OF_SOUTH, SOUTH) == (200, 1)
+
+
+def test_metrics_know_the_issuers_of_now(tmp_path: Path, keys: StubServer) -> None:
+    file = tmp_path / "issuers.toml"
+    file.write_text(record("north", NORTH, keys))
+    port = free_port()
+    with serving(tmp_path, environment(file) | {"CDS_SERVICE_METRICS_PORT": str(port)}) as service:
+        file.write_text(record("south", SOUTH, keys))
+        hung_up(service, "reloaded")
+        text = metrics_of(port)
+    for name in ("cds_circuit_open", "cds_jwks_age_seconds"):
+        assert f'{name}{{issuer="south"}}' in text
+        assert f'{name}{{issuer="north"}}' not in text
+
+
 @pytest.mark.parametrize(
     "broken",
-    ["", "[[issuer]]\n", "not TOML", '[[issuer]]\nname = "Nörth"\n'],
-    ids=["empty", "no name", "no TOML", "bad name"],
+    [
+        "",
+        "[[issuer]]\n",
+        "not TOML",
+        '[[issuer]]\nname = "Nörth"\n',
+        '[[issuer]]\nname = "a"\nissuer = "a"\nkey_set_file = "a"\non_error = []\n',
+        f"x = {'[' * 3000}{']' * 3000}\n",
+    ],
+    ids=["empty", "no name", "no TOML", "bad name", "a list for a text", "deep"],
 )
 def test_a_file_with_a_fault_changes_nothing_and_the_log_says_what_it_is(
     tmp_path: Path, keys: StubServer, broken: str
@@ -116,15 +165,49 @@ def test_a_file_with_a_fault_changes_nothing_and_the_log_says_what_it_is(
     file.write_text(record("north", NORTH, keys))
     with serving(tmp_path, environment(file)) as service:
         file.write_text(broken)
-        faults = hung_up(service, "reload-refused")["faults"]
-        assert faults
-        assert all(fault.startswith("issuers.toml: ") for fault in faults)
+        line = hung_up(service, "reload-refused")
+        assert line["level"] == "error"
+        assert line["faults"]
+        assert all(fault.startswith("issuers.toml: ") for fault in line["faults"])
         assert answer(service, OF_NORTH, NORTH) == (200, 1)
 
 
-def test_a_service_without_issuers_survives_a_hangup(tmp_path: Path) -> None:
+def test_a_service_without_issuers_survives_a_hangup_and_reads_once(tmp_path: Path) -> None:
     with serving(tmp_path) as service:
-        assert hung_up(service, "reloaded")["issuers"] == ["development"]
+        line = hung_up(service, "reloaded")
+        assert (line["issuers"], line["without_keys"]) == (["development"], [])
         response = service.post(ORDER_SIGN, request_of_today(WARNED))
         assert (response.status_code, len(response.json()["cards"])) == (200, 1)
+        assert [line["event"] for line in service.log].count("reloaded") == 1
         assert service.stop() == 0
+
+
+def test_a_hangup_while_it_ends_does_not_cut_the_end_short(tmp_path: Path) -> None:
+    with serving(tmp_path) as service:
+        service.popen.send_signal(signal.SIGTERM)
+        for _ in range(200):
+            if service.popen.poll() is not None:
+                break
+            service.popen.send_signal(signal.SIGHUP)
+            time.sleep(0.01)
+        assert service.popen.wait(15) == 0
+        assert service.log[-1]["event"] == "stopped"
+
+
+def test_a_hangup_while_the_keys_of_the_start_are_awaited_is_a_reload(
+    tmp_path: Path, keys: StubServer
+) -> None:
+    file = tmp_path / "issuers.toml"
+    file.write_text(record("north", NORTH, keys))
+    keys.behaviours["north"] = gives(public(OF_NORTH), after_seconds=1.5)
+
+    def hang_up_when_asked(process: subprocess.Popen[bytes]) -> None:
+        while not keys.hits("north") and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGHUP)
+
+    with serving(tmp_path, environment(file), meanwhile=hang_up_when_asked) as service:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and service.log[-1]["event"] != "reloaded":
+            time.sleep(0.02)
+        assert [line["event"] for line in service.log] == ["started", "reloaded"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import logging
 import threading
@@ -10,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fhir.resources.R4B.auditevent import AuditEvent
@@ -18,6 +21,7 @@ from cds_service.errors import ConfigurationError
 from cds_service.issuers import Issuer
 from cds_service.web.app import create_app
 from cds_service.web.audit import AuditedCall, AuditFile
+from cds_service.web.logs import Log
 from cds_service.web.metrics import Metrics
 from cds_service.web.notes import CallNote, failure_position
 from cds_service.web.tracing import tracing_to
@@ -105,6 +109,20 @@ def test_the_messages_of_libraries_are_not_written_down(log: KeptLog) -> None:
     assert [line["event"] for line in log.lines] == ["library"] * len(log.lines)
     assert log.lines[-1]["logger"] == "waitress"
     assert log.lines[-1]["failed_at"].startswith("ValueError at test_sinks.py:")
+
+
+@pytest.mark.parametrize("failure", [BrokenPipeError, OSError(errno.ENOSPC, "No space left")])
+def test_a_line_that_nobody_takes_is_counted_and_no_answer_waits_for_it(
+    tmp_path: Path, failure: Any
+) -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise failure
+
+    log = Log(Full())
+    with running(tmp_path, Made(log=log)) as service:
+        assert len(service.call(scenario_request(WARNED)).json["cards"]) == 1
+    assert log.lost_lines == 1
 
 
 def test_a_position_names_the_innermost_six_frames() -> None:
