@@ -10,7 +10,8 @@ import pytest
 from cds_service.clinical.criteria import Evidence, SocialPain, physical_pain, social_pain
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Answer, Condition, Observation
-from cds_service.clinical.terminology import LOINC, SNOMED_CT, Coding, coding
+from cds_service.clinical.terminology import ICD_10_CM, LOINC, SNOMED_CT, Coding, coding
+from cds_service.hooks.phrases import UNNAMED_SENSITIVITIES
 from tests.clinical.builders import TODAY, days_ago, icd, record, screen, snomed
 
 BEREAVEMENT = "Z63.4"  # core, interpersonal loss
@@ -76,7 +77,7 @@ def test_several_codings_of_one_condition_are_one_piece_at_the_strongest_strengt
     both = icd(
         LIVES_ALONE_PROBLEM,
         codings=(
-            coding("http://hl7.org/fhir/sid/icd-10-cm", LIVES_ALONE_PROBLEM),
+            coding(ICD_10_CM, LIVES_ALONE_PROBLEM),
             Coding(SNOMED_CT, "422650009"),
         ),
     )
@@ -90,11 +91,42 @@ def test_the_most_secret_coding_of_a_condition_decides_how_it_may_be_shown(
     both = icd(
         "F43.10",
         codings=(
-            coding("http://hl7.org/fhir/sid/icd-10-cm", "F43.10"),
+            coding(ICD_10_CM, "F43.10"),
             Coding(SNOMED_CT, "54231004"),
         ),
     )
     assert only(assess(knowledge, both)).sensitivity == "SDV"
+
+
+ABUSED, CRIME_VICTIM = coding(ICD_10_CM, "T74.11XA"), coding(ICD_10_CM, "Z65.4")
+IN_PRISON = Coding(SNOMED_CT, "105568001")
+
+
+@pytest.mark.parametrize("secret", [ABUSED, CRIME_VICTIM, IN_PRISON])
+@pytest.mark.parametrize("other", [DEPRESSION, LIVES_ALONE_PROBLEM, BEREAVEMENT])
+@pytest.mark.parametrize("step", [1, -1])
+def test_no_coding_beside_it_makes_what_is_never_named_nameable(
+    knowledge: Knowledge, secret: Coding, other: str, step: int
+) -> None:
+    codings = (secret, coding(ICD_10_CM, other))[::step]
+    seen = only(assess(knowledge, icd(other, codings=codings)))
+    assert seen.sensitivity in UNNAMED_SENSITIVITIES
+
+
+@pytest.mark.parametrize(
+    ("stronger", "weaker", "strength"),
+    [
+        (BEREAVEMENT, LIVES_ALONE_PROBLEM, "core"),
+        (BEREAVEMENT, STRESS, "core"),
+        (LIVES_ALONE_PROBLEM, STRESS, "supporting"),
+    ],
+)
+@pytest.mark.parametrize("step", [1, -1])
+def test_the_strongest_coding_decides_wherever_it_stands(
+    knowledge: Knowledge, stronger: str, weaker: str, strength: str, step: int
+) -> None:
+    codings = tuple(coding(ICD_10_CM, code) for code in (stronger, weaker)[::step])
+    assert only(assess(knowledge, icd(stronger, codings=codings))).strength == strength
 
 
 def test_labelled_evidence_counts_and_is_never_named(knowledge: Knowledge) -> None:
@@ -518,6 +550,13 @@ def test_a_component_is_an_answer_like_any_other(knowledge: Knowledge) -> None:
     assert answers(knowledge, prapare).status == "possible"
 
 
+def test_a_component_of_another_code_makes_a_screen_no_less_one(knowledge: Knowledge) -> None:
+    answered = screen(PHQ9, number=0)
+    beside = Answer(codings=(Coding(LOINC, "4548-4"),))
+    for both in ((*answered.answers, beside), (beside, *answered.answers)):
+        assert answers(knowledge, replace(answered, answers=both)).was_screened
+
+
 def test_an_observation_of_another_code_is_no_screen(knowledge: Knowledge) -> None:
     assert answers(knowledge, screen("4548-4", number=7)) == SocialPain(
         status="not documented", evidence=(), was_screened=False
@@ -537,6 +576,11 @@ def test_the_pain_is_named_by_its_standing_conditions(knowledge: Knowledge) -> N
     )
     assert pain.domains == ("back_neck_pain", "generalised_chronic_pain")
     assert not pain.has_long_term_opioid_code
+
+
+def test_a_pain_that_is_only_suspected_is_a_pain_all_the_same(knowledge: Knowledge) -> None:
+    suspected = record(conditions=(icd("M54.50", verification_status="provisional"),))
+    assert physical_pain(suspected, knowledge, as_of=TODAY).domains == ("back_neck_pain",)
 
 
 def test_the_code_for_long_term_opioid_use_is_a_sign_of_its_own(knowledge: Knowledge) -> None:
