@@ -1,9 +1,7 @@
 """How the cost grows with the record: ten times the resources, in this process.
 
 The parts of `decision_support.advise` are called one by one, because the number of resources a
-call may bring is limited there. The parse before them is left out: on a virtual machine, where
-fresh memory is dear, that of the standard library alone takes 22 times as long for ten times as
-much. `tests/test_linear_cost.py` counts calls instead of time.
+call may bring is limited there.
 """
 
 from __future__ import annotations
@@ -11,6 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from datetime import date
+from statistics import median
 
 from bench.goals import Goal
 from bench.payloads import Payload, payload
@@ -59,18 +58,15 @@ def growth(today: date, *, rounds: int) -> list[Goal]:
 def _times(
     small: Payload, large: Payload, *, site: Site, service: Service, today: date, rounds: int
 ) -> float:
-    """Compare the best of the rounds: whatever else the machine does only adds to a time."""
-    taken = {
-        call.resources: min(_seconds(call, site, service, today) for _ in range(rounds))
-        for call in (small, large)
-    }
-    return taken[large.resources] / taken[small.resources]
+    return median(
+        _seconds(large, site, service, today) / _seconds(small, site, service, today)
+        for _ in range(rounds)
+    )
 
 
 def _seconds(call: Payload, site: Site, service: Service, today: date) -> float:
-    body = read_object(call.body)
     started = time.process_time()
-    request = read_request(body, service)
+    request = read_request(read_object(call.body), service)
     resources = gather(
         service.prefetch,
         prefetch=request.prefetch,
