@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from cds_service.errors import ConfigurationError
 from cds_service.fhir.base_url import BaseUrl
@@ -126,8 +126,9 @@ def _is_texts(value: object) -> bool:
 
 
 def _is_triggers(value: object) -> bool:
-    is_some = _is_texts(value) and bool(value)
-    return is_some and all(one.isascii() and one.isdecimal() for one in cast("list[str]", value))
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(one, str) and one.isascii() and one.isdecimal() for one in value)
 
 
 def _is_bases(value: object) -> bool:

@@ -74,7 +74,7 @@ class Register:
         try:
             issuers = load_issuers(self._parts.settings, self._parts.catalogue)
             found = self._with_key_sets(issuers, self._by_issuer)
-            self._fetch(found)
+            lacking = self._fetch(found)
         except ConfigurationError as fault:
             log.event("reload-refused", now(), level="error", faults=str(fault).splitlines())
         except Exception as bug:  # noqa: BLE001 - the thread has to outlive any failure
@@ -82,14 +82,14 @@ class Register:
         else:
             self._by_issuer = found
             names = [issuer.name for issuer in issuers]
-            lacking = [each.name for each, keys in found.values() if keys.age_seconds is None]
-            lacking = [] if self._parts.is_development else lacking
             log.event("reloaded", now(), issuers=names, without_keys=lacking)
 
-    def _fetch(self, by_issuer: Mapping[str, Entry]) -> None:
-        if not self._parts.is_development:
-            key_sets = (keys for _, keys in by_issuer.values())
-            fetch_all(key_sets, at_most_seconds=_FETCH_ALL_SECONDS)
+    def _fetch(self, by_issuer: Mapping[str, Entry]) -> list[str]:
+        """Fetch every key set in time, and return the names of the issuers that have none then."""
+        if self._parts.is_development:
+            return []
+        fetch_all((keys for _, keys in by_issuer.values()), at_most_seconds=_FETCH_ALL_SECONDS)
+        return [issuer.name for issuer, keys in by_issuer.values() if keys.age_seconds is None]
 
     def _with_key_sets(
         self, issuers: Iterable[Issuer], before: Mapping[str, Entry]

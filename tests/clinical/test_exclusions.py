@@ -104,34 +104,13 @@ def test_two_encounters_coded_within_twelve_months_are_active_cancer(
 
 
 @pytest.mark.parametrize(("days", "suppressed_by"), [(0, "active_cancer"), (-1, None)])
+@pytest.mark.parametrize("dated", ["recorded", "onset"])
 def test_an_encounter_of_today_counts_and_one_of_tomorrow_does_not(
-    knowledge: Knowledge, days: int, suppressed_by: str | None
+    knowledge: Knowledge, days: int, suppressed_by: str | None, dated: str
 ) -> None:
     def at(encounter: str, days: int) -> Condition:
-        return icd(
-            PROSTATE_CANCER,
-            encounter,
-            categories=ENCOUNTER,
-            encounter=encounter,
-            recorded=days_ago(days),
-        )
-
-    assert exclude(knowledge, at("a", 10), at("b", days)).suppressed_by == suppressed_by
-
-
-@pytest.mark.parametrize(("days", "suppressed_by"), [(20, "active_cancer"), (-1, None)])
-def test_an_encounter_code_without_a_day_of_recording_is_of_the_day_of_its_onset(
-    knowledge: Knowledge, days: int, suppressed_by: str | None
-) -> None:
-    def at(encounter: str, days: int) -> Condition:
-        return icd(
-            PROSTATE_CANCER,
-            encounter,
-            categories=ENCOUNTER,
-            encounter=encounter,
-            recorded=None,
-            onset=days_ago(days),
-        )
+        day = {"recorded": None, dated: days_ago(days)}
+        return icd(PROSTATE_CANCER, encounter, categories=ENCOUNTER, encounter=encounter, **day)
 
     assert exclude(knowledge, at("a", 10), at("b", days)).suppressed_by == suppressed_by
 

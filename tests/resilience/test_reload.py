@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,18 @@ def record(name: str, issuer: str, keys: StubServer, more: str = "") -> str:
     return f'[[issuer]]\nname = "{name}"\nissuer = "{issuer}"\nkey_set_url = "{address}"\n{more}\n'
 
 
-def environment(file: Path) -> dict[str, str]:
-    return {"CDS_SERVICE_ISSUERS_FILE": str(file), "CDS_SERVICE_PUBLIC_URL": PUBLIC_URL}
+@contextmanager
+def told(folder: Path, records: str, **more: Any) -> Iterator[tuple[Process, Path]]:
+    """Serve the issuers of these records; with the file that may be changed."""
+    file = folder / "issuers.toml"
+    file.write_text(records)
+    environment = {
+        "CDS_SERVICE_ISSUERS_FILE": str(file),
+        "CDS_SERVICE_PUBLIC_URL": PUBLIC_URL,
+        **more.pop("environment", {}),
+    }
+    with serving(folder, environment, **more) as service:
+        yield service, file
 
 
 def answer(service: Process, by: Key, issuer: str) -> tuple[int, int]:
@@ -66,9 +77,7 @@ def hung_up(service: Process, event: str) -> dict[str, Any]:
 def test_a_new_issuer_is_let_in_at_once_and_one_taken_out_no_longer(
     tmp_path: Path, keys: StubServer
 ) -> None:
-    file = tmp_path / "issuers.toml"
-    file.write_text(record("north", NORTH, keys))
-    with serving(tmp_path, environment(file)) as service:
+    with told(tmp_path, record("north", NORTH, keys)) as (service, file):
         assert answer(service, OF_NORTH, NORTH) == (200, 1)
         assert answer(service, OF_SOUTH, SOUTH)[0] == 401
         file.write_text(record("north", NORTH, keys) + record("south", SOUTH, keys))
@@ -85,9 +94,8 @@ def test_a_new_issuer_is_let_in_at_once_and_one_taken_out_no_longer(
 def test_a_rule_is_heard_from_the_moment_it_is_no_longer_silent(
     tmp_path: Path, keys: StubServer
 ) -> None:
-    file = tmp_path / "issuers.toml"
-    file.write_text(record("north", NORTH, keys, 'silent_rules = ["*"]'))
-    with serving(tmp_path, environment(file)) as service:
+    silent = record("north", NORTH, keys, 'silent_rules = ["*"]')
+    with told(tmp_path, silent) as (service, file):
         assert answer(service, OF_NORTH, NORTH) == (200, 0)
         file.write_text(record("north", NORTH, keys))
         hung_up(service, "reloaded")
@@ -97,9 +105,7 @@ def test_a_rule_is_heard_from_the_moment_it_is_no_longer_silent(
 def test_a_key_set_at_another_address_takes_the_place_of_the_old_one(
     tmp_path: Path, keys: StubServer
 ) -> None:
-    file = tmp_path / "issuers.toml"
-    file.write_text(record("north", NORTH, keys))
-    with serving(tmp_path, environment(file)) as service:
+    with told(tmp_path, record("north", NORTH, keys)) as (service, file):
         assert answer(service, OF_NORTH, NORTH) == (200, 1)
         file.write_text(record("south", NORTH, keys))
         hung_up(service, "reloaded")
@@ -108,10 +114,10 @@ def test_a_key_set_at_another_address_takes_the_place_of_the_old_one(
 
 
 def test_a_new_file_of_keys_counts_at_once(tmp_path: Path) -> None:
-    file, keys = tmp_path / "issuers.toml", tmp_path / "keys.json"
+    keys = tmp_path / "keys.json"
     keys.write_text(json.dumps(public(OF_NORTH)))
-    file.write_text(f'[[issuer]]\nname = "north"\nissuer = "{NORTH}"\nkey_set_file = "keys.json"\n')
-    with serving(tmp_path, environment(file)) as service:
+    records = f'[[issuer]]\nname = "north"\nissuer = "{NORTH}"\nkey_set_file = "keys.json"\n'
+    with told(tmp_path, records) as (service, _):
         assert answer(service, OF_NORTH, NORTH) == (200, 1)
         keys.write_text(json.dumps(public(OF_SOUTH)))
         hung_up(service, "reloaded")
@@ -122,9 +128,7 @@ def test_a_new_file_of_keys_counts_at_once(tmp_path: Path) -> None:
 def test_the_log_names_whoever_has_no_keys_and_the_next_reload_asks_for_them_again(
     tmp_path: Path, keys: StubServer
 ) -> None:
-    file = tmp_path / "issuers.toml"
-    file.write_text(record("north", NORTH, keys))
-    with serving(tmp_path, environment(file)) as service:
+    with told(tmp_path, record("north", NORTH, keys)) as (service, file):
         keys.behaviours["south"] = gives({})
         file.write_text(record("north", NORTH, keys) + record("south", SOUTH, keys))
         assert hung_up(service, "reloaded")["without_keys"] == ["south"]
@@ -134,10 +138,10 @@ def test_the_log_names_whoever_has_no_keys_and_the_next_reload_asks_for_them_aga
 
 
 def test_metrics_know_the_issuers_of_now(tmp_path: Path, keys: StubServer) -> None:
-    file = tmp_path / "issuers.toml"
-    file.write_text(record("north", NORTH, keys))
     port = free_port()
-    with serving(tmp_path, environment(file) | {"CDS_SERVICE_METRICS_PORT": str(port)}) as service:
+    published = {"CDS_SERVICE_METRICS_PORT": str(port)}
+    records = record("north", NORTH, keys)
+    with told(tmp_path, records, environment=published) as (service, file):
         file.write_text(record("south", SOUTH, keys))
         hung_up(service, "reloaded")
         text = metrics_of(port)
@@ -161,9 +165,7 @@ def test_metrics_know_the_issuers_of_now(tmp_path: Path, keys: StubServer) -> No
 def test_a_file_with_a_fault_changes_nothing_and_the_log_says_what_it_is(
     tmp_path: Path, keys: StubServer, broken: str
 ) -> None:
-    file = tmp_path / "issuers.toml"
-    file.write_text(record("north", NORTH, keys))
-    with serving(tmp_path, environment(file)) as service:
+    with told(tmp_path, record("north", NORTH, keys)) as (service, file):
         file.write_text(broken)
         line = hung_up(service, "reload-refused")
         assert line["level"] == "error"
@@ -197,8 +199,6 @@ def test_a_hangup_while_it_ends_does_not_cut_the_end_short(tmp_path: Path) -> No
 def test_a_hangup_while_the_keys_of_the_start_are_awaited_is_a_reload(
     tmp_path: Path, keys: StubServer
 ) -> None:
-    file = tmp_path / "issuers.toml"
-    file.write_text(record("north", NORTH, keys))
     keys.behaviours["north"] = gives(public(OF_NORTH), after_seconds=1.5)
 
     def hang_up_when_asked(process: subprocess.Popen[bytes]) -> None:
@@ -206,7 +206,8 @@ def test_a_hangup_while_the_keys_of_the_start_are_awaited_is_a_reload(
             time.sleep(0.01)
         process.send_signal(signal.SIGHUP)
 
-    with serving(tmp_path, environment(file), meanwhile=hang_up_when_asked) as service:
+    records = record("north", NORTH, keys)
+    with told(tmp_path, records, meanwhile=hang_up_when_asked) as (service, _):
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline and service.log[-1]["event"] != "reloaded":
             time.sleep(0.02)
