@@ -16,6 +16,7 @@ VOLUME /var/lib/cds-service
 USER 10001:10001
 ENV PATH=/opt/cds-service/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
+    GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
     CDS_SERVICE_HOST=0.0.0.0 \
     CDS_SERVICE_DATABASE_URL=sqlite:////var/lib/cds-service/cds-service.sqlite3
 EXPOSE 8000

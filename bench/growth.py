@@ -1,12 +1,11 @@
 """How the cost grows with the record: ten times the resources, in this process.
 
 The parts of `decision_support.advise` are called one by one, because the number of resources a
-call may bring is limited there.
+call may bring is limited there. Memory and collector are set as the server sets them.
 """
 
 from __future__ import annotations
 
-import gc
 import time
 from datetime import date
 from statistics import median
@@ -24,6 +23,7 @@ from cds_service.hooks.catalogue import Service, services
 from cds_service.hooks.protocol import read_request
 from cds_service.settings import Settings
 from cds_service.web.body import read_object
+from cds_service.web.server import collect_seldom, give_memory_back
 
 SMALL, LARGE = 1_000, 10_000
 MOST_TIMES = 12.0
@@ -33,8 +33,8 @@ def growth(today: date, *, rounds: int) -> list[Goal]:
     """Return the goals for few opioids and for all."""
     site = load_site(Settings())
     service = next(each for each in services(site.knowledge) if each.hook == "order-sign")
-    gc.collect()
-    gc.freeze()
+    give_memory_back()
+    collect_seldom()
     return [
         Goal(
             name=f"{LARGE} resources to {SMALL}, {opioids} opioids: time",

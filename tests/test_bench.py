@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from fhir.resources.R4B import get_fhir_model_class
 from bench.__main__ import SIZES
 from bench.goals import Goal
 from bench.payloads import HOOK_INSTANCE_END, Opioids, payload
+from bench.processes import DEPLOYED
 from cds_service.bootstrap import load_site
 from cds_service.decision_support import Site, advise
 from cds_service.fhir.client import Refusal
@@ -20,6 +22,7 @@ from cds_service.hooks.protocol import read_request
 from cds_service.settings import Settings
 from cds_service.web.body import read_object
 
+ROOT = Path(__file__).parents[1]
 TODAY = date(2026, 11, 22)
 BYTES = {"5 KB": 5_000, "60 KB": 60_000, "1 MB": 1_000_000}
 
@@ -42,6 +45,12 @@ def resources_of(sent: bytes) -> list[dict[str, Any]]:
     prefetch = json.loads(sent)["prefetch"]
     lists = [value.get("entry") for value in prefetch.values()]
     return [entry["resource"] for entries in lists if entries for entry in entries]
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "docs/operations.md"])
+def test_the_service_is_measured_as_the_image_and_the_unit_start_it(file: str) -> None:
+    text = (ROOT / file).read_text("utf-8")
+    assert all(f"{name}={value}" in text for name, value in DEPLOYED.items())
 
 
 @each_body

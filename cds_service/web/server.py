@@ -45,7 +45,8 @@ _LARGEST_HEADERS_BYTES = 32 * 1024
 _LONGEST_BETWEEN_CHUNKS = 4 * 1024
 DRAIN_AT_MOST_SECONDS = 10.0
 _DRAIN_AT_LEAST_SECONDS = 0.5
-_COLLECT_AFTER_ALLOCATIONS = 100_000
+_COLLECT_EVERY_SECONDS = 1.0
+_COLLECT_AFTER_ALLOCATIONS = 500_000
 _GLIBC_TRIM_THRESHOLD, _GLIBC_MMAP_THRESHOLD, _GLIBC_ARENA_MAX = -1, -3, -8
 
 
@@ -161,7 +162,8 @@ class Server:
         threads: int,
         connection_limit: int,
     ) -> None:
-        _give_memory_back()
+        give_memory_back()
+        self._collect_at = 0.0
         self._server: TcpWSGIServer = create_server(
             application,
             sockets=[_listening_socket(host, port)],
@@ -191,9 +193,7 @@ class Server:
         Draining finishes what has been asked, for at most DRAIN_AT_MOST_SECONDS, each answer
         closing its connection; new connections are refused.
         """
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_COLLECT_AFTER_ALLOCATIONS, 50, 50)
+        collect_seldom()
         with _signals(self.drain):
             on_start()
             while not self._server.is_draining:
@@ -210,6 +210,10 @@ class Server:
 
     def _turn(self) -> None:
         wasyncore.loop(timeout=1, use_poll=True, map=self._server._map, count=1)
+        now = time.monotonic()
+        if now >= self._collect_at:
+            self._collect_at = now + _COLLECT_EVERY_SECONDS
+            gc.collect()
 
     def _finish(self) -> None:
         server = self._server
@@ -226,7 +230,18 @@ class Server:
         wasyncore.close_all(server._map)
 
 
-def _give_memory_back() -> None:
+def collect_seldom() -> None:
+    """Keep the collector from what is there now, and from looking through bodies being read.
+
+    A long body makes hundreds of thousands of objects, which go without it. The few in cycles that
+    each call leaves are collected by the clock; the threshold is for those that come in masses.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER_ALLOCATIONS, 50, 50)
+
+
+def give_memory_back() -> None:
     """Have the C library return what large bodies took; to be called before threads start.
 
     By default each thread keeps a heap of its own: 50 hostile bodies of 4 MB leave 300 MB behind,
