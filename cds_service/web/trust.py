@@ -89,9 +89,9 @@ class Trust:
         The token is used up by this, whatever becomes of the request.
         """
         token = _token(authorization)
-        header = _json_part(token.split(".")[0])
-        issuer, key_set = self._issuer(_json_part(token.split(".")[1]).get("iss"))
-        claims = _verified(token, header, issuer, key_set)
+        header, claims = [_json_part(part) for part in token.split(".")[:2]]
+        issuer, key_set = self._issuer(claims.get("iss"))
+        _verify(token, header, issuer, key_set)
         self._check_claims(claims, issuer, path)
         self._use_up(claims, issuer)
         return Caller(
@@ -154,8 +154,8 @@ def _json_part(part: str) -> Mapping[str, object]:
         raise Unauthenticated("malformed") from None
 
 
-def _verified(token: str, header: Claims, issuer: Issuer, key_set: KeySet) -> Claims:
-    """Return the claims if the header is acceptable and a key of the issuer signed the token."""
+def _verify(token: str, header: Claims, issuer: Issuer, key_set: KeySet) -> None:
+    """Refuse the token unless its header is acceptable and a key of the issuer signed it."""
     algorithm, kid = header.get("alg"), header.get("kid")
     kind = header.get("typ", "JWT")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
@@ -175,7 +175,6 @@ def _verified(token: str, header: Claims, issuer: Issuer, key_set: KeySet) -> Cl
         _signatures.decode(token, key=key.key, algorithms=[algorithm])
     except (jwt.PyJWTError, ValueError, TypeError):
         raise Unauthenticated("signature") from None
-    return _json_part(token.split(".")[1])
 
 
 def _tenant(claims: Claims, issuer: Issuer) -> str | None:
