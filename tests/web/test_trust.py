@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import string
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +31,8 @@ from tests.web.tokens import (
     public,
     signed,
 )
+
+ALPHABET = f"{string.ascii_uppercase}{string.ascii_lowercase}{string.digits}-_"
 
 
 class Seen:
@@ -205,6 +208,25 @@ def test_one_bit_of_the_signature_or_of_the_claims_decides() -> None:
     assert refusal(bearer(f"{header}.{part(claims())}.{signature}")) == "signature"
     flipped = ("A" if signature[0] != "A" else "B") + signature[1:]
     assert refusal(bearer(f"{header}.{payload}.{flipped}")) == "signature"
+
+
+@pytest.mark.parametrize(("alg", "kind"), [("ES256", "P-256"), ("RS256", "2048")])
+def test_a_signature_written_with_bits_that_stand_for_nothing_is_refused(
+    alg: str, kind: str
+) -> None:
+    token = signed(by=key(kind), alg=alg)
+    last = ALPHABET.index(token[-1])
+    assert last % 4 == 0  # the bits no byte is made of
+    other = f"{token[:-1]}{ALPHABET[last + 1]}"
+    assert refusal(bearer(other), trust(key(kind))) == "malformed"
+
+
+@pytest.mark.parametrize("signature", [b"\0", b"\0" * 96, b"\xff" * 96, b"\1" * 97, b"\0" * 4000])
+@pytest.mark.parametrize(("alg", "kind"), [("ES384", "P-384"), ("RS256", "2048")])
+def test_a_signature_that_no_key_makes_is_refused(signature: bytes, alg: str, kind: str) -> None:
+    header, payload, _ = signed(by=key(kind), alg=alg).split(".")
+    forged = f"{header}.{payload}.{part(signature)}"
+    assert refusal(bearer(forged), trust(key(kind))) == "signature"
 
 
 @pytest.mark.parametrize(
