@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from http import HTTPStatus
 from http.client import HTTPException
 
@@ -21,10 +22,10 @@ import urllib3
 from cds_service.access_token import AccessToken
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.transport import reads_end_by
+from cds_service.json_depth import Nest
 
 _PIECE_BYTES = 65536
-_WRITTEN_LEVELS = 254
-"""How deep a value orjson writes."""
+_nest = cache(Nest)
 _DELAY_SECONDS = re.compile(r"[0-9]{1,4}")
 
 
@@ -127,17 +128,10 @@ def _read(response: requests.Response, *, most_bytes: int) -> bytes | Failure:
 
 
 def _json_object(raw: bytes, *, most_levels: int) -> Resource | None:
-    """Parse a JSON object of at most so many levels; None for anything else.
-
-    The depth is left to the parser's own limit, of which all but `most_levels` are used up first:
-    any form of the value that shows its depth can be made a hundred times larger than the value.
-    """
+    """Parse a JSON object of at most so many levels; None for anything else."""
     try:
         body = orjson.loads(raw)
-        nested = body
-        for _ in range(_WRITTEN_LEVELS - most_levels):
-            nested = [nested]
-        orjson.dumps(nested)
+        _nest(most_levels=most_levels).written(body)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return None
     return body if isinstance(body, dict) else None

@@ -17,6 +17,7 @@ from typing import Protocol
 import orjson
 
 from cds_service.errors import BodyTooLarge, MalformedRequest, UnsupportedMediaType
+from cds_service.json_depth import Nest
 
 DEEPEST_LEVEL = 64
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.!#$&^_-]+\+)?json", re.IGNORECASE)
@@ -24,9 +25,7 @@ _UTF_8 = frozenset({"utf-8", "utf8"})
 _ESCAPED_ASCII = rb"\u00"
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _ESCAPED_COLON = re.compile(rb"\\u003a", re.IGNORECASE)
-_WRITTEN_LEVELS = 254
-"""How deep a value orjson writes."""
-_LISTS = _WRITTEN_LEVELS - DEEPEST_LEVEL
+_nest = Nest(most_levels=DEEPEST_LEVEL)
 
 
 class ReadableBody(Protocol):
@@ -86,7 +85,11 @@ def read_object(body: bytes) -> dict[str, object]:
         raise MalformedRequest("The body is not JSON in UTF-8.") from None
     if not isinstance(value, dict):
         raise MalformedRequest("The body is not a JSON object.")
-    written = _written(value)
+    try:
+        written = _nest.written(value)
+    except orjson.JSONEncodeError:
+        message = f"The body is nested deeper than {DEEPEST_LEVEL} levels."
+        raise MalformedRequest(message) from None
     # A plain search is a hundred times faster than the two patterns, and most often all.
     has_escapes = b"\\" in body and _ESCAPED_ASCII in body
     if has_escapes and _ESCAPED_NUL.search(body):
@@ -99,24 +102,8 @@ def read_object(body: bytes) -> dict[str, object]:
 
 
 def _is_as_sent(written: bytes, body: bytes) -> bool:
-    """Say whether what `_written` wrote is the body itself inside its lists."""
-    return len(written) == len(body) + 2 * _LISTS and written.startswith(body, _LISTS)
-
-
-def _written(value: object) -> bytes:
-    """Write the value, of at most DEEPEST_LEVEL levels, compactly, inside lists.
-
-    The writer's limit is brought down to ours by lists around the value: any form that shows the
-    depth itself, an indented one, can be made two hundred times larger than the body.
-    """
-    nested = value
-    for _ in range(_LISTS):
-        nested = [nested]
-    try:
-        return orjson.dumps(nested)
-    except orjson.JSONEncodeError:
-        message = f"The body is nested deeper than {DEEPEST_LEVEL} levels."
-        raise MalformedRequest(message) from None
+    """Say whether what `_nest` wrote is the body itself inside its lists."""
+    return len(written) == len(body) + 2 * _nest.lists and written.startswith(body, _nest.lists)
 
 
 def _refuse_repeated_names(body: bytes) -> None:
