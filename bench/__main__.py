@@ -47,7 +47,7 @@ class Effort:
 
 
 THOROUGH = Effort(
-    rounds={"few": 5, "all": 3},
+    rounds={"few": 5, "all": 5},
     call_backs=25,
     authentication_rounds=5,
     starts=5,
