@@ -1,7 +1,8 @@
 """How the cost grows with the record: ten times the resources, in this process.
 
 The parts of `decision_support.advise` are called one by one, because the number of resources a
-call may bring is limited there. Memory and collector are set as the server sets them.
+call may bring is limited there. Memory and collector are set as the server sets them; what it
+collects by the clock is not in these times.
 """
 
 from __future__ import annotations

@@ -46,6 +46,8 @@ _LONGEST_BETWEEN_CHUNKS = 4 * 1024
 DRAIN_AT_MOST_SECONDS = 10.0
 _DRAIN_AT_LEAST_SECONDS = 0.5
 _COLLECT_EVERY_SECONDS = 1.0
+_COLLECTING_AT_MOST = 0.05
+"""The share of the time: looking through many long bodies at once takes tenths of a second."""
 _COLLECT_AFTER_ALLOCATIONS = 500_000
 _GLIBC_TRIM_THRESHOLD, _GLIBC_MMAP_THRESHOLD, _GLIBC_ARENA_MAX = -1, -3, -8
 
@@ -210,10 +212,12 @@ class Server:
 
     def _turn(self) -> None:
         wasyncore.loop(timeout=1, use_poll=True, map=self._server._map, count=1)
-        now = time.monotonic()
-        if now >= self._collect_at:
-            self._collect_at = now + _COLLECT_EVERY_SECONDS
+        started = time.monotonic()
+        if started >= self._collect_at:
             gc.collect()
+            ended = time.monotonic()
+            rest = (ended - started) / _COLLECTING_AT_MOST
+            self._collect_at = ended + max(_COLLECT_EVERY_SECONDS, rest)
 
     def _finish(self) -> None:
         server = self._server

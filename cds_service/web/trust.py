@@ -28,7 +28,9 @@ ALGORITHMS = frozenset({"ES256", "ES384", "RS256", "RS384"})
 LEEWAY_SECONDS = 60
 LONGEST_LIFE_SECONDS = 3600
 
-_BEARER = re.compile(r"Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)", re.IGNORECASE)
+_BEARER = re.compile(
+    r"Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)", re.ASCII | re.IGNORECASE
+)
 _LONGEST_TOKEN = 8192
 _LONGEST_NAME = 255
 _REFUSED_HEADERS = frozenset({"crit", "jwk", "x5u", "x5c", "b64", "zip", "enc"})

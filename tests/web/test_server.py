@@ -19,7 +19,7 @@ import pytest
 import requests
 from waitress.channel import HTTPChannel
 
-from cds_service.web.server import Server
+from cds_service.web.server import Server, collect_seldom
 from tests.process import Process, request_of_today, serving
 from tests.web.service import ORDER_SIGN, WARNED
 
@@ -368,6 +368,50 @@ def test_what_calls_leave_in_cycles_is_collected_within_seconds(
             assert collected.result()
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("takes", "most"), [(0.0, 2), (0.2, 1)])
+def test_the_collector_runs_once_a_second_and_a_twentieth_of_the_time_at_most(
+    monkeypatch: pytest.MonkeyPatch, takes: float, most: int
+) -> None:
+    began: list[float] = []
+
+    def collect() -> None:
+        began.append(time.monotonic())
+        time.sleep(takes)
+
+    def answer(_environ: object, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+
+    leave_collector(monkeypatch)
+    monkeypatch.setattr("cds_service.web.server.collect_seldom", lambda: None)
+    monkeypatch.setattr("gc.collect", collect)
+    server = Server(answer, host="127.0.0.1", port=0, threads=1, connection_limit=10)
+    end = time.monotonic() + 1.5 + takes
+
+    def ask_on() -> None:
+        with requests.Session() as client:
+            while time.monotonic() < end:
+                client.get(f"http://127.0.0.1:{server.port}/", timeout=10)
+        server.drain()
+
+    with ThreadPoolExecutor(1) as other_thread:
+        asked = other_thread.submit(ask_on)
+        server.run()
+        asked.result()
+    assert 1 <= len(began) <= most
+
+
+def test_what_was_loaded_is_not_looked_at_again_and_bodies_only_in_need() -> None:
+    thresholds, frozen = gc.get_threshold(), gc.get_freeze_count()
+    collect_seldom()
+    try:
+        assert gc.get_freeze_count() > frozen
+        assert gc.get_threshold()[0] == 500_000
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def test_the_thread_that_reads_all_connections_rests_while_a_worker_sends(
