@@ -13,7 +13,7 @@ from statistics import median
 
 from bench.goals import Goal
 from bench.load import load
-from bench.processes import ORDER_SIGN, SERVER_CORE, Running
+from bench.processes import DEPLOYED, ORDER_SIGN, SERVER_CORE, Running
 
 MOST_START_SECONDS = 1.0
 MOST_RESIDENT_MB = 120.0
@@ -42,6 +42,7 @@ def _start_seconds(body: bytes, folder: Path) -> float:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {
+        **DEPLOYED,
         "PATH": os.environ["PATH"],
         "CDS_SERVICE_PORT": str(port),
         "CDS_SERVICE_DATABASE_URL": f"sqlite:///{folder / 'store.sqlite3'}",
