@@ -28,7 +28,7 @@ from cds_service.clinical.record import (
     Observation,
     PatientRecord,
 )
-from cds_service.clinical.terminology import Coding
+from cds_service.clinical.terminology import Coding, icd_10_cm_ancestors
 
 _NEVER_HAPPENED = frozenset({"not-done", "entered-in-error", "cancelled", "revoked", "draft"})
 _GOES_ON = frozenset({"active", "in-progress", "on-hold", "arrived", "onleave"})
@@ -159,15 +159,21 @@ def _row(
 ) -> ExclusionConcept | None:
     """Return the row that decides for one record.
 
-    Of several, an exact look-alike beats a row by ancestor; otherwise the more cautious action
-    in the order suppress, redirect, safety, soften.
+    Of several codes the more cautious action decides, in the order suppress, redirect, safety,
+    soften: codes of two systems cannot be ranked, and a general look-alike ("drug misuse") must
+    not undo the disease ("opioid dependence") it stands beside. Within ICD-10-CM a code gives way
+    to one that goes on from it: D57.3, the trait, decides beside D57.
+
+    Source: clinical.md section 5, "the last beats a less specific suppress".
     """
-    found = map(knowledge.exclusions.row_for, codings)
-    rows = [row for row in found if row is not None and resource_type in row.resources]
-    if not rows:
-        return None
-    exact = [row for row in rows if row.match == "exact"]
-    return min(exact or rows, key=lambda row: _CAUTION[row.action])
+    found = [(code, knowledge.exclusions.row_for(code)) for code in codings]
+    rows = [
+        (code, row) for code, row in found if row is not None and resource_type in row.resources
+    ]
+    if len(rows) > 1:
+        ancestors = frozenset().union(*(icd_10_cm_ancestors(code) for code, _ in rows))
+        rows = [(code, row) for code, row in rows if code.code not in ancestors]
+    return min([row for _, row in rows], key=lambda row: _CAUTION[row.action], default=None)
 
 
 def _categories_of_enough_encounters(

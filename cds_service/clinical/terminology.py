@@ -56,6 +56,18 @@ def coding(system: str, code: str) -> Coding:
     return Coding(system, code)
 
 
+def icd_10_cm_ancestors(code: Coding) -> frozenset[str]:
+    """Return the ICD-10-CM codes that cover this one besides itself; none for another system.
+
+    >>> sorted(icd_10_cm_ancestors(Coding(ICD_10_CM, "D57.3")))
+    ['D57', 'D57.']
+    """
+    if code.system != ICD_10_CM:
+        return frozenset()
+    longest = min(len(code.code), _ICD_10_CM_LONGEST)
+    return frozenset(code.code[:n] for n in range(_ICD_10_CM_CATEGORY_LENGTH, longest))
+
+
 class TableRow(Protocol):
     """What a row of a code table has in common: its coding and how it matches."""
 

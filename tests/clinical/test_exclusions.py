@@ -259,16 +259,37 @@ def test_provisional_cancer_softens_instead_of_suppressing(knowledge: Knowledge)
     assert (seen.suppressed_by, seen.is_softened) == (None, True)
 
 
-def test_an_exact_look_alike_beats_a_disease_known_by_its_ancestor(knowledge: Knowledge) -> None:
-    trait = icd("D57.00", codings=(Coding(ICD_10_CM, "D57.00"), Coding(SNOMED_CT, "16402000")))
+@pytest.mark.parametrize(
+    ("disease", "look_alike"),
+    [
+        (Coding(ICD_10_CM, "D57.1"), "427306008"),  # hereditary haemoglobinopathy
+        (Coding(ICD_10_CM, "D57.00"), "16402000"),  # sickle cell trait
+        (Coding(SNOMED_CT, "127040003"), "16402000"),
+    ],
+)
+def test_a_look_alike_beside_a_disease_does_not_undo_it(
+    knowledge: Knowledge, disease: Coding, look_alike: str
+) -> None:
+    codings = (disease, Coding(SNOMED_CT, look_alike))
+    for both in (codings, codings[::-1]):
+        seen = exclude(knowledge, icd("D57.1", codings=both))
+        assert seen.suppressed_by == "sickle_cell_disease"
+
+
+@pytest.mark.parametrize("generic", ["6525002", "361055000"])
+def test_a_general_finding_beside_opioid_use_disorder_does_not_undo_it(
+    knowledge: Knowledge, generic: str
+) -> None:
+    both = (Coding(ICD_10_CM, "F11.20"), Coding(SNOMED_CT, generic))
+    assert exclude(knowledge, icd("F11.20", codings=both)).has_opioid_use_disorder
+
+
+@pytest.mark.parametrize("codes", [("D57", "D57.3"), ("D57.3", "D57")])
+def test_a_look_alike_decides_beside_the_category_it_goes_on_from(
+    knowledge: Knowledge, codes: tuple[str, str]
+) -> None:
+    trait = icd("D57.3", codings=tuple(Coding(ICD_10_CM, code) for code in codes))
     assert exclude(knowledge, trait).suppressed_by is None
-
-
-def test_an_exact_disease_beats_an_exact_look_alike(knowledge: Knowledge) -> None:
-    both = snomed(
-        "127040003", codings=(Coding(SNOMED_CT, "16402000"), Coding(SNOMED_CT, "127040003"))
-    )
-    assert exclude(knowledge, both).suppressed_by == "sickle_cell_disease"
 
 
 @pytest.mark.parametrize(
