@@ -263,7 +263,7 @@ def _has_moud(
             return False
         if supply.days is None:
             return start >= oldest
-        return start > nearest - timedelta(days=supply.days)
+        return (nearest - start).days < supply.days
 
     return any(map(goes_on, _given(record, drugs, is_wanted))) or bool(
         _being_ordered(record, drugs, is_wanted)

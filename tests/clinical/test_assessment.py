@@ -280,6 +280,24 @@ def test_treatment_with_a_known_supply_goes_on_for_the_gap_of_a_run(
     assert look(knowledge, moud).has_moud is has_moud
 
 
+def test_a_supply_of_thousands_of_years_is_assessed_like_any_other(knowledge: Knowledge) -> None:
+    years = Quantity(value=Decimal(90), unit="a")
+    orders = tuple(
+        order(name, start=days_ago(10), refills=99, drug=drug, expected_supply=years)
+        for name, drug in (
+            ("a", rxnorm(BUPRENORPHINE_NALOXONE)),
+            ("b", rxnorm(METHADONE_10)),
+            ("c", rxnorm(OXYCODONE_5)),
+            ("d", named("lorazepam")),
+            ("e", named("naloxone")),
+        )
+    )
+    seen = look(knowledge, *orders)
+    assert (seen.has_moud, seen.has_benzodiazepine) == (True, True)
+    assert seen.exposure.current_run is not None
+    assert seen.exposure.current_run.span_days == 11
+
+
 ORDER_GAP = DataGap(kind=GapKind.DRUG_UNRESOLVED, where="o", reason="unresolved")
 
 
