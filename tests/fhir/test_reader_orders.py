@@ -121,6 +121,37 @@ class TestModifiers:
     def test_do_not_perform_is_kept(self, knowledge: Knowledge) -> None:
         assert only_order(read(knowledge, order(doNotPerform=True))).is_do_not_perform
 
+    @pytest.mark.parametrize("broken", [{"status": "unknown"}, {"modifierExtension": "x"}])
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "diazepam 5 mg tablet",
+            "naloxone 4 mg nasal spray",
+            "buprenorphine/naloxone 8-2 mg sublingual film",
+            "guaifenesin-codeine syrup",
+        ],
+    )
+    def test_an_order_that_can_be_no_opioid_analgesic_leaves_a_detail_unread(
+        self, knowledge: Knowledge, words: str, broken: Json
+    ) -> None:
+        record = read(knowledge, order(medicationCodeableConcept={"text": words}, **broken))
+        assert (record.orders, gap_kinds(record)) == ((), [GapKind.ELEMENT_UNREADABLE])
+
+    @pytest.mark.parametrize(
+        "members",
+        [
+            {"status": "unknown", "intent": "proposal"},
+            {"status": None, "doNotPerform": True},
+            {"status": "unknown", "category": [{"coding": [{"code": "inpatient"}]}]},
+            {"intent": "Order", "status": "cancelled"},
+        ],
+    )
+    def test_an_order_that_never_counts_is_no_gap_whatever_else_cannot_be_read(
+        self, knowledge: Knowledge, members: Json
+    ) -> None:
+        record = read(knowledge, order(**members))
+        assert (record.gaps, record.unrelated) == ((), ("MedicationRequest/o1",))
+
     def test_an_order_for_another_drug_is_no_gap_however_broken(self, knowledge: Knowledge) -> None:
         record = read(
             knowledge,
@@ -230,6 +261,20 @@ class TestStart:
         assert [(gap.kind, gap.element) for gap in record.gaps] == [
             (GapKind.ELEMENT_UNREADABLE, "authoredOn")
         ]
+
+    @pytest.mark.parametrize(
+        "members",
+        [
+            {"medicationCodeableConcept": {"text": "guaifenesin-codeine syrup"}},
+            {"medicationCodeableConcept": {"text": "buprenorphine/naloxone 8-2 mg film"}},
+            {"category": [{"coding": [{"code": "inpatient"}]}]},
+        ],
+    )
+    def test_an_order_that_is_no_exposure_is_no_opioid_order_without_a_date(
+        self, knowledge: Knowledge, members: Json
+    ) -> None:
+        record = read(knowledge, order(authoredOn=None, **members))
+        assert GapKind.START_UNKNOWN not in gap_kinds(record)
 
     def test_an_unreadable_date_is_left_out_and_said(self, knowledge: Knowledge) -> None:
         record = read(knowledge, order(authoredOn="01/02/2026"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cds_service.clinical.drugs import recognised_opioid
+from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.orders import HISTORY_INTENTS, HISTORY_STATUSES
 from cds_service.clinical.record import DataGap, Drug, GapKind, Order
 from cds_service.clinical.terminology import Coding
@@ -62,7 +63,8 @@ def read_order(source: Source, surroundings: Surroundings) -> Reading[Order]:
     """Return the order, when its drug concerns a rule or cannot be told.
 
     An order whose status, intent, doNotPerform or modifierExtension cannot be read is a gap, and
-    so is one of the record without a status. An order without an intent counts.
+    so is one of the record without a status, unless what can be read says that it never counts.
+    An order without an intent counts.
 
     Source: clinical.md section 2.
     """
@@ -74,11 +76,13 @@ def read_order(source: Source, surroundings: Surroundings) -> Reading[Order]:
         return NOTHING
     element = Element(source.resource)
     modifiers = _modifiers(element, is_draft=source.is_draft)
-    if element.lost:
-        return source.unreadable(GapKind.ORDER_UNREADABLE, element)
-    may_count = _may_count(source, modifiers)
-    if drug is None and not may_count:
+    may_count = _may_count(source, modifiers, element, surroundings.concepts)
+    if not may_count and (element.lost or drug is None):
         return NOTHING
+    if element.lost:
+        is_opioid = drug is None or _may_be_analgesic(drug, surroundings.knowledge)
+        kind = GapKind.ORDER_UNREADABLE if is_opioid else GapKind.ELEMENT_UNREADABLE
+        return source.unreadable(kind, element)
     order = _order(source.reference, element, modifiers, drug, surroundings)
     missing = _missing(order, source, surroundings) if may_count else ()
     return Reading(order, (*missing, *source.left_out(element)))
@@ -96,17 +100,25 @@ def _modifiers(element: Element, *, is_draft: bool) -> _Modifiers:
     )
 
 
-def _may_count(source: Source, modifiers: _Modifiers) -> bool:
+def _may_count(source: Source, modifiers: _Modifiers, element: Element, concepts: Concepts) -> bool:
     """Say whether the order would count if its drug were an opioid, so that a gap matters.
 
-    A draft that names no medication at all is a form still to be filled in.
+    What could not be read might be anything. A draft that names no medication at all is a form
+    still to be filled in.
     """
-    if modifiers.is_do_not_perform:
+    if modifiers.is_do_not_perform or _is_inpatient(element, concepts):
         return False
     if source.is_draft:
         is_filled_in = any(name in source.resource for name in _MEDICATION)
         return is_filled_in and modifiers.status not in _CANCELLED
-    return modifiers.status in HISTORY_STATUSES and modifiers.intent in HISTORY_INTENTS
+    may_have_status = "status" in element.lost or modifiers.status in HISTORY_STATUSES
+    return may_have_status and ("intent" in element.lost or modifiers.intent in HISTORY_INTENTS)
+
+
+def _may_be_analgesic(drug: Drug, knowledge: Knowledge) -> bool:
+    """Say whether an order for the drug may be exposure, whatever else the record says."""
+    opioid = recognised_opioid(drug, knowledge)
+    return opioid is not None and opioid.is_analgesic(has_opioid_use_disorder=False)
 
 
 def _order(
@@ -182,6 +194,6 @@ def _missing(order: Order, source: Source, surroundings: Surroundings) -> tuple[
     is_dated = source.is_draft or order.bounds_start or order.authored_on or order.validity_start
     if is_dated:
         return ()
-    if recognised_opioid(order.drug, surroundings.knowledge) is not None:
+    if _may_be_analgesic(order.drug, surroundings.knowledge):
         return (source.gap(GapKind.START_UNKNOWN, NO_START),)
     return (source.gap(GapKind.ELEMENT_UNREADABLE, NO_START, element="authoredOn"),)
