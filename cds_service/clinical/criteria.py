@@ -9,7 +9,9 @@ from typing import Literal
 
 from cds_service.clinical.evidence import (
     ANSWERED,
+    Standing,
     is_unfavourable,
+    latest_day,
     observation_age,
     standing,
 )
@@ -141,19 +143,13 @@ def _status(evidence: Iterable[Evidence], supporting_domains_at_least: int) -> S
 def _condition_evidence(
     conditions: Iterable[Condition], knowledge: Knowledge, as_of: date
 ) -> Iterable[Evidence]:
-    """Yield one piece of evidence per Condition, at the strength of its strongest coding."""
-    months = knowledge.thresholds.state_evidence_at_most_months
+    """Yield one piece of evidence per Condition, by the strongest of its codings that stands."""
     for condition in conditions:
         rows = _rows(condition.codings, knowledge)
         if not rows:
             continue
-        strongest = rows[0] if len(rows) == 1 else max(rows, key=lambda row: _RANK[row.strength])
-        stands = standing(
-            condition,
-            as_of=as_of,
-            is_state=strongest.persistence == "state",
-            state_at_most_months=months,
-        )
+        judged = [(row, _standing(condition, row, knowledge, as_of)) for row in rows]
+        strongest, stands = judged[0] if len(judged) == 1 else min(judged, key=_strongest_first)
         noted = condition.onset or condition.recorded
         yield Evidence(
             reference=condition.reference,
@@ -163,11 +159,28 @@ def _condition_evidence(
             sensitivity=_LABELLED
             if condition.is_labelled
             else max([row.sensitivity for row in rows], key=_SECRECY.__getitem__),
-            year=None if noted is None else noted.year,
+            year=None if noted is None or noted > as_of else noted.year,
             status=condition.clinical_status,
             counts=stands.counts,
             why_not=stands.why_not,
         )
+
+
+def _standing(
+    condition: Condition, row: SocialPainConcept, knowledge: Knowledge, as_of: date
+) -> Standing:
+    return standing(
+        condition,
+        as_of=as_of,
+        is_state=row.persistence == "state",
+        state_at_most_months=knowledge.thresholds.state_evidence_at_most_months,
+    )
+
+
+def _strongest_first(judged: tuple[SocialPainConcept, Standing]) -> tuple[object, ...]:
+    """Sort what stands before what does not, then by strength; the sequence of codes is nothing."""
+    row, stands = judged
+    return (not stands.counts, -_RANK[row.strength], row.domain, row.subdomain)
 
 
 def _rows(codings: Iterable[Coding], knowledge: Knowledge) -> list[SocialPainConcept]:
@@ -179,10 +192,11 @@ def _answer_evidence(
 ) -> Iterable[Evidence]:
     """Yield every answer to a rated item; only the newest readable one of an item can count.
 
-    Of two answers on one day the unfavourable one is taken.
+    Of two answers on one day the unfavourable one is taken, and so it is where a favourable one,
+    known to the month or year only, may be older.
     """
     items = [
-        (row.coding, observation.effective or date.min, item)
+        (row.coding, latest_day(observation, is_unfavourable=item.counts), item)
         for observation in observations
         for answer in observation.answers
         for row in _rows(answer.codings, knowledge)
@@ -239,5 +253,16 @@ def _is_readable_screen(observation: Observation, knowledge: Knowledge, as_of: d
     return (
         observation.status in ANSWERED
         and observation_age(observation, as_of=as_of, at_most_months=months) == "recent"
-        and any(_rows(answer.codings, knowledge) for answer in observation.answers)
+        and any(_is_screen(answer, knowledge) for answer in observation.answers)
+    )
+
+
+def _is_screen(answer: Answer, knowledge: Knowledge) -> bool:
+    """Say whether an answer that can be read is one of a screen, rated or a whole panel."""
+    return any(
+        row.coding in knowledge.screens
+        and row.value_rule is not None
+        and not answer.is_unreadable
+        and (row.value_rule.is_panel or is_unfavourable(answer, row.value_rule) is not None)
+        for row in _rows(answer.codings, knowledge)
     )

@@ -106,6 +106,18 @@ def observation_age(
     return "recent"
 
 
+def latest_day(observation: Observation, *, is_unfavourable: bool) -> date:
+    """Return the day by which an answer is newer than another; undated is the oldest of all.
+
+    An unfavourable answer known to the month or year only is placed at its end, a favourable one
+    at its beginning: it must not hide what may have come after it.
+
+    Source: clinical.md section 4, "newest answer within 12 months".
+    """
+    latest = observation.effective or date.min
+    return latest if is_unfavourable else observation.effective_from or latest
+
+
 def has_come(latest: date, earliest: date | None, *, as_of: date) -> bool:
     """Say whether a day has come; one known to the month or year only, once it may have."""
     return (latest if earliest is None else earliest) <= as_of

@@ -13,6 +13,7 @@ from cds_service.clinical.evidence import (
     has_come,
     is_encounter_diagnosis,
     is_unfavourable,
+    latest_day,
     observation_age,
     standing,
 )
@@ -179,22 +180,26 @@ def _row(
 def _categories_of_enough_encounters(
     matched: Iterable[tuple[Condition, ExclusionConcept]], thresholds: Thresholds, as_of: date
 ) -> frozenset[str]:
-    """Return the categories that were coded at enough different encounters of late.
+    """Return the categories that were coded, for certain, at enough different encounters of late.
 
     A Condition that names no encounter is told apart by its day.
     """
     asking = [
-        (condition, row) for condition, row in matched if row.needs_problem_list_or_two_encounters
+        (condition, row)
+        for condition, row in matched
+        if row.needs_problem_list_or_two_encounters and is_encounter_diagnosis(condition)
     ]
     oldest = months_before(as_of, thresholds.cancer_encounters_within_months) if asking else as_of
     encounters: dict[str, set[str]] = {}
     for condition, row in asking:
         noted = condition.recorded or condition.onset
+        stands = standing(condition, as_of=as_of, is_state=False, state_at_most_months=0)
         if (
             noted is not None
             and oldest <= noted
             and has_come(noted, condition.recorded_from or condition.onset, as_of=as_of)
-            and standing(condition, as_of=as_of, is_state=False, state_at_most_months=0).counts
+            and stands.counts
+            and not stands.is_uncertain
         ):
             encounter = condition.encounter or noted.isoformat()
             encounters.setdefault(row.category, set()).add(encounter)
@@ -221,7 +226,8 @@ def _observation_findings(
                 unfavourable = is_unfavourable(answer, item.value_rule)
                 if why_not is None and unfavourable is not None:
                     rated.append((observation, item, unfavourable))
-                    newest[code] = max(newest.get(code, date.min), observation.effective)
+                    day = latest_day(observation, is_unfavourable=unfavourable)
+                    newest[code] = max(newest.get(code, date.min), day)
     for observation, item, unfavourable in rated:
         if not unfavourable:
             yield _observed(observation, item, "favourable")

@@ -192,6 +192,11 @@ class ValueRule:
     except_answers: frozenset[Coding] = frozenset()
     """For items where any answer other than these is unfavourable (PHQ-9 item 9)."""
 
+    @property
+    def is_panel(self) -> bool:
+        """Whether the row is a whole instrument, which has no value of its own."""
+        return self == ValueRule()
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SocialPainConcept:
@@ -270,6 +275,8 @@ class Knowledge:
     """Every RxNorm code, and every word, without one of which a drug concerns no rule."""
     concepts: CodeTable[TableRow] = field(init=False, repr=False, compare=False)
     """The rows of the three code tables in one: a coding without a row here has none at all."""
+    screens: frozenset[Coding] = field(init=False, repr=False, compare=False)
+    """What shows that a patient was screened; questions of pure context (housing, work) do not."""
     convertible_ingredients: frozenset[str] = field(init=False, repr=False, compare=False)
     _factors: Mapping[tuple[str, str, str], MmeFactor] = field(
         init=False, repr=False, compare=False
@@ -280,6 +287,8 @@ class Knowledge:
         pain, exclusions, physical = self.social_pain, self.exclusions, self.physical_pain
         by_code = (self.products, self.components, self.ingredient_codes)
         by_word = (self.names.words, self.names.phrases)
+        rows = (*pain.exact.values(), *pain.descendants.values())
+        telling = {row.domain for row in rows if row.strength != "context"}
         convertible = (row.ingredient for row in self.mme_factors if row.factor is not None)
         concepts: CodeTable[TableRow] = CodeTable(
             {**pain.exact, **exclusions.exact, **physical.exact},
@@ -290,6 +299,11 @@ class Knowledge:
             "drug_codes": frozenset().union(*by_code, self.benzodiazepines, self.naloxone),
             "drug_words": frozenset().union(
                 *by_word, self.benzodiazepine_names, self.naloxone_names
+            ),
+            "screens": frozenset(
+                row.coding
+                for row in rows
+                if row.value_rule and (row.domain in telling or row.value_rule.is_panel)
             ),
             "convertible_ingredients": frozenset(convertible),
             "_factors": {

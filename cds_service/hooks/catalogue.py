@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 
 from cds_service.clinical.assessment import Hook
-from cds_service.clinical.knowledge import Knowledge, SocialPainConcept
+from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.terminology import LOINC
 from cds_service.queries import Query
 
@@ -137,34 +136,13 @@ def _search(key: str, resource_type: str, *, is_required: bool, extra: str = "")
 def _observation_codes(knowledge: Knowledge) -> tuple[str, ...]:
     """Return the LOINC codes of every screen that a rule can look at, and of no other.
 
-    Rows that only ever give context (housing, work, refugee status) are left out: data that no
-    rule uses is not asked for. Panels stay, because they carry the items of other domains.
+    Data that no rule uses (housing, work, refugee status) is not asked for. Panels are, because
+    they carry the items of other domains.
     """
-    rows = tuple(_rows(knowledge))
-    telling = {row.domain for row in rows if row.strength != "context"}
-    screens = {
-        row.coding.code
-        for row in rows
-        if row.coding.system == LOINC and (row.domain in telling or _is_panel(row))
-    }
+    screens = {code.code for code in knowledge.screens if code.system == LOINC}
     safety = {
         row.coding.code
         for row in knowledge.exclusions.exact.values()
         if row.coding.system == LOINC and "Observation" in row.resources
     }
     return tuple(sorted(screens | safety))
-
-
-def _rows(knowledge: Knowledge) -> Iterator[SocialPainConcept]:
-    table = knowledge.social_pain
-    return chain(table.exact.values(), table.descendants.values())
-
-
-def _is_panel(row: SocialPainConcept) -> bool:
-    rule = row.value_rule
-    return rule is not None and (
-        rule.at_least is None
-        and rule.at_most is None
-        and not rule.answers
-        and not rule.except_answers
-    )

@@ -129,6 +129,37 @@ def test_the_strongest_coding_decides_wherever_it_stands(
     assert only(assess(knowledge, icd(stronger, codings=codings))).strength == strength
 
 
+@pytest.mark.parametrize("codes", [("F33.1", "Z62.810"), ("Z62.810", "F33.1")])
+def test_a_coding_that_stands_is_evidence_beside_one_that_is_too_old(
+    knowledge: Knowledge, codes: tuple[str, str]
+) -> None:
+    years_ago = icd(
+        "F33.1",
+        codings=tuple(Coding(ICD_10_CM, code) for code in codes),
+        clinical_status=None,
+        categories=frozenset({"encounter-diagnosis"}),
+        recorded=days_ago(1000),
+    )
+    assert only(assess(knowledge, years_ago)).domain == "abuse_victimisation"
+    assert assess(knowledge, years_ago).status == "documented"
+
+
+def test_of_two_codings_alike_in_strength_the_sequence_does_not_matter(
+    knowledge: Knowledge,
+) -> None:
+    codes = (Coding(ICD_10_CM, LIVES_ALONE_PROBLEM), Coding(ICD_10_CM, IN_LAWS))
+    first, second = (
+        assess(knowledge, icd(IN_LAWS, codings=both), icd(OTHER_SOCIAL_ENVIRONMENT, "other"))
+        for both in (codes, codes[::-1])
+    )
+    assert first.status == second.status
+
+
+def test_a_year_to_come_is_not_shown(knowledge: Knowledge) -> None:
+    item = only(assess(knowledge, icd(BEREAVEMENT, onset=date(2027, 3, 1))))
+    assert (item.counts, item.year) == (True, None)
+
+
 def test_labelled_evidence_counts_and_is_never_named(knowledge: Knowledge) -> None:
     seen = only(assess(knowledge, icd(DEPRESSION, is_labelled=True)))
     assert (seen.counts, seen.sensitivity) == (True, "SDV")
@@ -555,6 +586,41 @@ def test_a_component_of_another_code_makes_a_screen_no_less_one(knowledge: Knowl
     beside = Answer(codings=(Coding(LOINC, "4548-4"),))
     for both in ((*answered.answers, beside), (beside, *answered.answers)):
         assert answers(knowledge, replace(answered, answers=both)).was_screened
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        screen("67875-5", answer="LA17956-6"),  # employment
+        screen("71802-3", answer="LA31993-1"),  # housing
+        screen("93027-1", answer="LA33-6"),  # refugee status
+    ],
+)
+def test_a_question_about_circumstances_is_no_screen(
+    knowledge: Knowledge, context: Observation
+) -> None:
+    assert not answers(knowledge, context).was_screened
+
+
+def test_a_score_outside_its_range_shows_no_screening(knowledge: Knowledge) -> None:
+    assert not answers(knowledge, screen(PHQ9, number=99)).was_screened
+
+
+def test_a_panel_with_a_value_of_its_own_shows_that_somebody_was_screened(
+    knowledge: Knowledge,
+) -> None:
+    assert answers(knowledge, screen("44249-1", number=4)).was_screened
+
+
+def test_a_favourable_answer_of_an_unknown_day_does_not_hide_one_of_that_month(
+    knowledge: Knowledge,
+) -> None:
+    this_month = replace(
+        screen(PHQ9, number=3), effective=date(2026, 11, 30), effective_from=date(2026, 11, 1)
+    )
+    assert answers(knowledge, screen(PHQ9, number=20, days=12), this_month).status == "possible"
+    earlier = screen(PHQ9, number=20, days=40)
+    assert answers(knowledge, earlier, this_month).status == "not documented"
 
 
 def test_an_observation_of_another_code_is_no_screen(knowledge: Knowledge) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -254,6 +255,37 @@ def test_a_refuted_encounter_code_does_not_make_the_second(knowledge: Knowledge)
     assert seen.suppressed_by is None
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        icd(PROSTATE_CANCER, "b", verification_status="provisional"),
+        icd(
+            PROSTATE_CANCER,
+            "b",
+            categories=ENCOUNTER,
+            encounter="Encounter/2",
+            verification_status="unconfirmed",
+        ),
+    ],
+)
+def test_an_uncertain_record_does_not_make_the_second_encounter(
+    knowledge: Knowledge, other: Condition
+) -> None:
+    once = icd(PROSTATE_CANCER, "a", categories=ENCOUNTER, encounter="Encounter/1")
+    assert exclude(knowledge, once, other).suppressed_by is None
+
+
+def test_a_favourable_item_nine_of_an_unknown_day_does_not_hide_one_of_that_month(
+    knowledge: Knowledge,
+) -> None:
+    this_month = replace(
+        screen(ITEM_9, number=0), effective=date(2026, 11, 30), effective_from=date(2026, 11, 1)
+    )
+    within = exclude(knowledge, observations=(screen(ITEM_9, number=2, days=12), this_month))
+    before = exclude(knowledge, observations=(screen(ITEM_9, number=2, days=40), this_month))
+    assert (within.has_safety_concern, before.has_safety_concern) == (True, False)
+
+
 def test_provisional_cancer_softens_instead_of_suppressing(knowledge: Knowledge) -> None:
     seen = exclude(knowledge, icd(PROSTATE_CANCER, verification_status="provisional"))
     assert (seen.suppressed_by, seen.is_softened) == (None, True)
@@ -323,8 +355,6 @@ def test_a_palliative_encounter_without_status_suppresses_for_twelve_months(
 
 
 def test_a_labelled_answer_to_item_nine_counts_and_is_not_named(knowledge: Knowledge) -> None:
-    from dataclasses import replace
-
     labelled = replace(screen(ITEM_9, number=2), is_labelled=True)
     seen = exclude(knowledge, observations=(labelled,))
     assert (seen.has_safety_concern, seen.may_name_safety_concern) == (True, False)
@@ -364,8 +394,6 @@ def test_hospice_is_often_no_condition(knowledge: Knowledge, resource_type: str,
 def test_hospice_care_is_looked_for_within_twelve_months(
     knowledge: Knowledge, day: date | None, suppressed_by: str | None
 ) -> None:
-    from dataclasses import replace
-
     seen = exclude(knowledge, care_events=(replace(event("Procedure", HOSPICE), day=day),))
     assert seen.suppressed_by == suppressed_by
 
