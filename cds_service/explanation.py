@@ -70,6 +70,7 @@ def explanation(assessment: Assessment, recommendations: Sequence[Recommendation
             "is_long_term": a.exposure.is_long_term,
             "possibly_long_term": list(a.exposure.possibly_long_term),
             "estimated_orders": a.exposure.estimated_orders,
+            "imprecise_starts": a.exposure.imprecise_starts,
             "crossing_drafts": [r.order.reference for r in a.crossing_drafts],
         },
         "social_pain": {

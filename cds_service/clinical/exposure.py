@@ -53,8 +53,8 @@ class Run:
 class Exposure:
     """Past exposure of one patient up to the day of the call.
 
-    `estimated_orders` counts the orders of the current run (without one: of the record) whose
-    supply is not recorded or whose start is known to the month or year only.
+    Of the orders of the current run (without one: of the record) `estimated_orders` counts those
+    whose supply is not recorded, `imprecise_starts` those that began in a month or a year.
     """
 
     readings: tuple[OrderReading, ...]
@@ -63,6 +63,7 @@ class Exposure:
     is_long_term: bool
     possibly_long_term: tuple[PossiblyLongTerm, ...]
     estimated_orders: int
+    imprecise_starts: int = 0
 
 
 def exposure(
@@ -114,7 +115,8 @@ def exposure(
         current_run=current,
         is_long_term=current is not None and _is_long_term(current, thresholds),
         possibly_long_term=tuple(possibly),
-        estimated_orders=_estimated(counted, current),
+        estimated_orders=sum(r.supply.source == "unknown" for r in _of_run(counted, current)),
+        imprecise_starts=sum(r.order.start_is_imprecise for r in _of_run(counted, current)),
     )
 
 
@@ -300,10 +302,10 @@ def _is_continuous(
     return is_current or any(draft.order.is_continuous_therapy for draft in drafts)
 
 
-def _estimated(counted: Iterable[OrderReading], current: Run | None) -> int:
-    return sum(
-        1
+def _of_run(counted: Iterable[OrderReading], current: Run | None) -> list[OrderReading]:
+    """Return the orders that reach into the current run; all of them without one."""
+    return [
+        r
         for r in counted
-        if (r.supply.source == "unknown" or r.order.start_is_imprecise)
-        and (current is None or (r.covered is not None and r.covered.last >= current.first))
-    )
+        if current is None or (r.covered is not None and r.covered.last >= current.first)
+    ]

@@ -94,6 +94,9 @@ class _Conversion:
     formula: str
 
 
+_Worked = tuple[OpioidOrder, _Conversion | Shortfall]
+
+
 def daily_dose(
     *,
     drafts: tuple[OpioidOrder, ...],
@@ -108,23 +111,22 @@ def daily_dose(
 
     Source: clinical.md section 6; factors: CDC 2022 (`data/mme-factors.csv`).
     """
-    taken, renewed = list(drafts), []
+    drafted = [(opioid, _conversion(opioid, knowledge)) for opioid in drafts]
+    worked, renewed = drafted.copy(), []
     for opioid in current:
-        renewal = _renewal(opioid, drafts)
+        renewal = _renewal(opioid, drafted)
         if renewal is None:
-            taken.append(opioid)
+            worked.append((opioid, _conversion(opioid, knowledge)))
         else:
             renewed.append(renewal)
-    lines: list[DoseLine] = []
-    converted: list[Exact] = []
-    for opioid in taken:
-        found = _conversion(opioid, knowledge)
-        if isinstance(found, _Conversion):
-            converted.append(found.mme_per_day)
-        lines.append(_line(opioid, found, is_draft=len(lines) < len(drafts)))
+    lines = [
+        _line(opioid, found, is_draft=place < len(drafts))
+        for place, (opioid, found) in enumerate(worked)
+    ]
+    converted = [found.mme_per_day for _, found in worked if isinstance(found, _Conversion)]
     return DailyDose(
         mme_per_day=as_decimal(sum(converted)) if converted else None,
-        is_complete=len(converted) == len(taken)
+        is_complete=len(converted) == len(worked)
         and not any(renewal.is_form_assumed for renewal in renewed),
         lines=(*_in_order(lines[: len(drafts)]), *_in_order(lines[len(drafts) :])),
         edition=knowledge.mme_edition,
@@ -133,16 +135,20 @@ def daily_dose(
     )
 
 
-def _renewal(current: OpioidOrder, drafts: tuple[OpioidOrder, ...]) -> RenewedOrder | None:
+def _renewal(current: OpioidOrder, drafted: Sequence[_Worked]) -> RenewedOrder | None:
     """Return the current order as renewed when a draft has its ingredient and release form.
 
     Where the form of either is not known, the same ingredient is enough: one drug counted twice
-    is the more likely error. That is marked.
+    is the more likely error. That is marked. But only a draft with a dose of its own may do so:
+    a draft in words would leave nothing of a dose that is known.
     """
     ingredient, form = current.drug.ingredient, _release_form(current)
-    forms = [_release_form(draft) for draft in drafts if draft.drug.ingredient == ingredient]
-    is_known = form is not None and form in forms
-    if not forms or not (is_known or form is None or None in forms):
+    alike = [(_release_form(d), found) for d, found in drafted if d.drug.ingredient == ingredient]
+    is_known = form is not None and any(form == other for other, _ in alike)
+    is_assumed = any(
+        None in (form, other) and isinstance(found, _Conversion) for other, found in alike
+    )
+    if not (is_known or is_assumed):
         return None
     return RenewedOrder(
         reference=current.order.reference,

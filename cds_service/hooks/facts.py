@@ -156,6 +156,8 @@ def _unknown(assessment: Assessment, phrases: Phrases) -> Value:
     unknown: list[str] = []
     if assessment.exposure.estimated_orders:
         unknown.append(phrases.estimated.of(assessment.exposure.estimated_orders))
+    if assessment.exposure.imprecise_starts:
+        unknown.append(phrases.imprecise_start.of(assessment.exposure.imprecise_starts))
     if assessment.dose.uncounted:
         unknown.append(phrases.unconverted.of(len(assessment.dose.uncounted)))
     if any(renewed.is_form_assumed for renewed in assessment.dose.renewed):

@@ -58,6 +58,7 @@ class Phrases:
     nothing_unknown: str
     lists_unknown: Text
     estimated: Counted
+    imprecise_start: Counted
     unconverted: Counted
     renewal_assumed: str
     lists: Mapping[str, str]
@@ -76,7 +77,12 @@ class Phrases:
         yield self.renewal_assumed
         yield self.lists_unknown.source
         yield from self.lists.values()
-        for counted in (self.estimated, self.unconverted, *self.gaps.values()):
+        for counted in (
+            self.estimated,
+            self.imprecise_start,
+            self.unconverted,
+            *self.gaps.values(),
+        ):
             yield counted.one.source
             yield counted.many.source
 
@@ -98,6 +104,7 @@ def read_phrases(sheet: Sheet, knowledge: Knowledge) -> Phrases:
         nothing_unknown=unknown.word("nothing"),
         lists_unknown=_text(unknown, "lists", {"names"}),
         estimated=_counted(unknown.sheet("estimated")),
+        imprecise_start=_counted(unknown.sheet("imprecise_start")),
         unconverted=_counted(unknown.sheet("unconverted")),
         renewal_assumed=unknown.word("renewal_assumed"),
         lists=_mapping(sheet.sheet("lists"), LISTS),

@@ -396,9 +396,18 @@ def test_only_orders_of_the_current_run_make_it_estimated(knowledge: Knowledge) 
     assert expose(orders, knowledge).estimated_orders == 0
 
 
-def test_a_start_known_to_the_month_only_makes_the_run_estimated(knowledge: Knowledge) -> None:
+def test_a_start_known_to_the_month_only_leaves_the_supply_as_recorded(
+    knowledge: Knowledge,
+) -> None:
     vague = order(start=days_ago(21), days=30, start_is_imprecise=True)
-    assert expose((vague,), knowledge).estimated_orders == 1
+    seen = expose((vague,), knowledge)
+    assert (seen.estimated_orders, seen.imprecise_starts) == (0, 1)
+
+
+def test_a_start_outside_the_current_run_is_not_told(knowledge: Knowledge) -> None:
+    old = order("old", start=days_ago(900), days=30, status="completed", start_is_imprecise=True)
+    now = order("now", start=days_ago(9), days=10)
+    assert expose((old, now), knowledge).imprecise_starts == 0
 
 
 # -- possibly long-term ----------------------------------------------------------------------

@@ -457,19 +457,33 @@ def test_a_solution_renews_the_tablets_of_the_same_opioid(knowledge: Knowledge) 
     assert dose(knowledge, drafts=(draft,), current=(past,)).mme_per_day == 30
 
 
-@pytest.mark.parametrize("known", ["draft", "past", "neither"])
 def test_of_unknown_form_the_same_opioid_is_taken_as_renewed_and_that_is_marked(
-    knowledge: Knowledge, known: str
+    knowledge: Knowledge,
 ) -> None:
-    tablets = opioid(knowledge, OXYCODONE_5, dosage(1, "{tbl}", Q6H))
-    words = named_only("oxycodone", dosage(1, "{tbl}", Q6H))
-    draft = tablets if known == "draft" else words
-    past = tablets if known == "past" else words
+    draft = opioid(knowledge, OXYCODONE_5, dosage(1, "{tbl}", Q6H))
+    past = named_only("oxycodone", dosage(1, "{tbl}", Q6H))
     total = dose(knowledge, drafts=(draft,), current=(past,))
     assert [each.is_form_assumed for each in total.renewed] == [True]
-    assert not total.is_complete
-    assert len(total.lines) == 1
-    assert total.mme_per_day == (30 if known == "draft" else None)
+    assert (total.mme_per_day, total.is_complete, len(total.lines)) == (30, False, 1)
+
+
+def test_a_draft_in_words_leaves_the_known_dose_of_the_same_opioid_standing(
+    knowledge: Knowledge,
+) -> None:
+    draft = named_only("oxycodone", dosage(1, "{tbl}", Q6H), reference="draft")
+    tablets = opioid(knowledge, OXYCODONE_5, dosage(1, "{tbl}", Q6H), reference="a")
+    slow = opioid(knowledge, OXYCODONE_EXTENDED_10, dosage(1, "{tbl}", coded("BID")), reference="b")
+    total = dose(knowledge, drafts=(draft,), current=(tablets, slow))
+    assert (total.mme_per_day, total.is_complete, total.renewed) == (60, False, ())
+    assert [line.reference for line in total.uncounted] == ["draft"]
+
+
+def test_a_draft_of_the_same_form_renews_even_without_a_dose_of_its_own(
+    knowledge: Knowledge,
+) -> None:
+    past = opioid(knowledge, OXYCODONE_5, dosage(1, "{tbl}", Q6H))
+    total = dose(knowledge, drafts=(opioid(knowledge, OXYCODONE_5),), current=(past,))
+    assert (total.mme_per_day, [each.is_form_assumed for each in total.renewed]) == (None, [False])
 
 
 def test_a_known_form_settles_what_another_draft_leaves_open(knowledge: Knowledge) -> None:

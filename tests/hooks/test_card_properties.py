@@ -171,6 +171,7 @@ def facts(draw: st.DrawFn) -> dict[str, Any]:
         "run_days": draw(st.none() | st.integers(1, 20_000)),
         "possibly_long_term": tuple(draw(st.lists(st.sampled_from(POSSIBLY), unique=True))),
         "estimated_orders": draw(st.integers(0, 200)),
+        "imprecise_starts": draw(st.integers(0, 200)),
         "drafts": drafts,
         "crossing_drafts": drafts if draw(st.booleans()) else (),
         "recorded": draw(st.lists(EVIDENCE, max_size=5)),

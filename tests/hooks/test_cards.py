@@ -50,7 +50,7 @@ def test_the_warning_card_reads_like_this(deck: CardDeck, knowledge: Knowledge) 
         "**Do not stop or rapidly reduce the opioid because of this card:** Discontinuation "
         '"has been associated with suicide and all-cause mortality". The person is not to blame. '
         "If a taper is ever chosen: jointly, and slowly.",
-        "**Not known:** nothing known to be missing.",
+        "**Not known:** nothing found missing in the records used.",
         "Expert essay (Sullivan & Ballantyne 2021), not a guideline. This service reports what is "
         "recorded, for the prescriber's judgement; knowledge version "
         f"{knowledge.version}.",
@@ -314,7 +314,7 @@ def test_a_crossing_order_tells_how_far_it_reaches(deck: CardDeck, knowledge: Kn
     draft = opioid_draft(days=30)
     renewing = assessment(knowledge, run_days=80, drafts=(draft,), crossing_drafts=(draft,))
     shown = card(deck, renewing, rule="crossing-ninety-days", indicator="info")
-    assert "With this order the supply reaches 109 days." in record_part(shown)
+    assert "With this order the therapy reaches 109 days." in record_part(shown)
     assert record_part(shown).startswith("Opioid therapy for 80 days (long-term: more than 90)")
 
 
@@ -326,7 +326,7 @@ def test_a_first_order_that_crosses_tells_its_own_length(
         knowledge, run_days=None, drafts=(short, long), crossing_drafts=(short, long)
     )
     shown = card(deck, first, rule="crossing-ninety-days", indicator="info")
-    assert record_part(shown).startswith("With this order the supply reaches 120 days.")
+    assert record_part(shown).startswith("With this order the therapy reaches 120 days.")
 
 
 def test_high_dose_benzodiazepine_and_naloxone_have_their_lines(
@@ -371,6 +371,17 @@ def test_an_estimated_supply_is_told(
     deck: CardDeck, knowledge: Knowledge, orders: int, expected: str
 ) -> None:
     shown = card(deck, assessment(knowledge, estimated_orders=orders))
+    assert unknown_part(shown) == expected
+
+
+@pytest.mark.parametrize(
+    ("orders", "expected"),
+    [(1, "the day on which 1 order began."), (2, "the days on which 2 orders began.")],
+)
+def test_a_start_without_a_day_is_told_and_no_missing_supply(
+    deck: CardDeck, knowledge: Knowledge, orders: int, expected: str
+) -> None:
+    shown = card(deck, assessment(knowledge, imprecise_starts=orders))
     assert unknown_part(shown) == expected
 
 

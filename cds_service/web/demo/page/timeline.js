@@ -51,7 +51,7 @@ function told({ runs, exposure, as_of: asOf }, limit) {
     ? "long-term"
     : exposure.possibly_long_term.length ? "possibly long-term" : "not long-term";
   const estimated = exposure.estimated_orders
-    ? ` Estimated from ${exposure.estimated_orders} orders: their supply or exact start is not recorded.`
+    ? ` Estimated from ${exposure.estimated_orders} orders: their supply is not recorded.`
     : "";
   return `Current run up to ${said(at(asOf))}: ${run.span_days} days since ${said(at(run.first))} `
     + `(${length}), ${share} % covered: ${verdict}.${estimated}`;
