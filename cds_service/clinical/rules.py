@@ -190,18 +190,20 @@ STANDARD_RULES: tuple[Rule, ...] = (
     ),
 )
 
+_REDIRECT = Rule(
+    id="opioid-use-disorder-review",
+    applies=is_redirected,
+    indicators={
+        "order-sign": "warning",
+        "medication-refill": "warning",
+        "order-select": "info",
+        "patient-view": "info",
+    },
+    source="CDC 2022, recommendation 12; clinical.md section 5",
+)
+
 RULES: tuple[Rule, ...] = (
-    Rule(
-        id="opioid-use-disorder-review",
-        applies=is_redirected,
-        indicators={
-            "order-sign": "warning",
-            "medication-refill": "warning",
-            "order-select": "info",
-            "patient-view": "info",
-        },
-        source="CDC 2022, recommendation 12; clinical.md section 5",
-    ),
+    _REDIRECT,
     *STANDARD_RULES,
     Rule(
         id="social-history-not-recorded",
@@ -224,15 +226,20 @@ def recommend(
     """Return the first rule that applies, or nothing; never more than one.
 
     A suppressed patient gets nothing. Softening turns a warning into info. `switched_off` are
-    the rule ids that a site does not want.
+    the rule ids that a site does not want: where one of them would speak, nothing does.
 
     Source: clinical.md sections 5 and 7.
     """
     if assessment.exclusions.suppressed_by is not None:
         return ()
-    for rule in RULES:
-        indicator = rule.indicators.get(assessment.hook)
-        if indicator is not None and rule.id not in switched_off and rule.applies(assessment):
-            softened = "info" if assessment.exclusions.is_softened else indicator
-            return (Recommendation(rule_id=rule.id, indicator=softened),)
-    return ()
+    applying = (
+        rule for rule in RULES if assessment.hook in rule.indicators and rule.applies(assessment)
+    )
+    rule = next(applying, None)
+    if rule is None or rule.id in switched_off:
+        return ()
+    if rule is _REDIRECT and next(applying, rule).id in switched_off:
+        return ()  # there is no card that it would stand in for
+    indicator = rule.indicators[assessment.hook]
+    softened = "info" if assessment.exclusions.is_softened else indicator
+    return (Recommendation(rule_id=rule.id, indicator=softened),)

@@ -238,6 +238,28 @@ def test_a_site_can_switch_the_screening_reminder_off(knowledge: Knowledge) -> N
     assert recommend(seen, switched_off=frozenset({"social-history-not-recorded"})) == ()
 
 
+@pytest.mark.parametrize("hook", ORDER_HOOKS)
+def test_no_other_card_takes_the_place_of_one_that_is_switched_off(
+    knowledge: Knowledge, hook: Hook
+) -> None:
+    seen = look(knowledge, hook, record(orders=LONG, drafts=(DRAFT,), conditions=(GRIEF,)))
+    off = frozenset({"long-term-renewal-social-pain"})
+    assert recommend(seen) != recommend(seen, switched_off=off) == ()
+
+
+@pytest.mark.parametrize("hook", ORDER_HOOKS)
+@pytest.mark.parametrize("off", ["long-term-renewal-social-pain", "opioid-use-disorder-review"])
+def test_the_other_card_does_not_stand_in_for_one_that_is_switched_off(
+    knowledge: Knowledge, hook: Hook, off: str
+) -> None:
+    seen = look(knowledge, hook, record(orders=LONG, drafts=(DRAFT,), conditions=(GRIEF, OUD)))
+    assert recommend(seen, switched_off=frozenset({off})) == ()
+    other = frozenset({"long-term-renewal-possible"})
+    assert [each.rule_id for each in recommend(seen, switched_off=other)] == [
+        "opioid-use-disorder-review"
+    ]
+
+
 @pytest.mark.parametrize(
     "more",
     [
