@@ -10,7 +10,7 @@ RUN /opt/cds-service/bin/pip install --no-deps --no-index dist/*.whl
 
 FROM python:3.12-slim
 COPY --from=build /opt/cds-service /opt/cds-service
-# The root may be read-only: only the volume and /tmp (large bodies wait there) are written to.
+# The root may be read-only: only the volume is written to.
 RUN mkdir /var/lib/cds-service && chown 10001:10001 /var/lib/cds-service
 VOLUME /var/lib/cds-service
 USER 10001:10001

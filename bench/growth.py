@@ -24,7 +24,7 @@ from cds_service.hooks.catalogue import Service, services
 from cds_service.hooks.protocol import read_request
 from cds_service.settings import Settings
 from cds_service.web.body import read_object
-from cds_service.web.server import collect_seldom, give_memory_back
+from cds_service.web.memory import collect_seldom, give_memory_back
 
 SMALL, LARGE = 1_000, 10_000
 MOST_TIMES = 12.0

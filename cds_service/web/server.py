@@ -8,7 +8,6 @@ Source: security-reliability.md 4.2, T38 to T40 and the SIGTERM row of 2.1.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import signal
 import socket
@@ -27,6 +26,7 @@ from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import BadRequest
 
 from cds_service.errors import ConfigurationError
+from cds_service.web.memory import collect_seldom, give_memory_back
 from cds_service.web.outcomes import (
     FHIR_JSON,
     issue_code,
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _MEBIBYTE = 1024 * 1024
 # Larger bodies are cut off here; the application refuses much earlier, and in JSON.
 _LARGEST_BODY_BYTES = 17 * _MEBIBYTE
+_MOST_ARRIVING_BYTES = 256 * _MEBIBYTE
+"""Of all bodies that are not yet complete: they are kept in memory, and nobody is known so far."""
 _LARGEST_HEADERS_BYTES = 32 * 1024
 _LONGEST_BETWEEN_CHUNKS = 4 * 1024
 DRAIN_AT_MOST_SECONDS = 10.0
@@ -48,8 +50,6 @@ _DRAIN_AT_LEAST_SECONDS = 0.5
 _COLLECT_EVERY_SECONDS = 1.0
 _COLLECTING_AT_MOST = 0.05
 """The share of the time: looking through many long bodies at once takes tenths of a second."""
-_COLLECT_AFTER_ALLOCATIONS = 500_000
-_GLIBC_TRIM_THRESHOLD, _GLIBC_MMAP_THRESHOLD, _GLIBC_ARENA_MAX = -1, -3, -8
 
 
 class _BoundedChunks(ChunkedReceiver):  # type: ignore[misc]
@@ -120,6 +120,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _OneLengthParser
     task_class = _DrainingTask
     error_task_class = _OutcomeErrorTask
+    arriving_bytes = 0
 
     def writable(self) -> bool:
         """Say whether there is anything to send, and nobody just now sending it.
@@ -148,12 +149,32 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         return written
 
     def received(self, data: bytes) -> bool:
-        """Drop empty lines before a request: waitress makes a parser for each of them."""
-        return bool(super().received(data if self.request else data.lstrip(b"\r\n")))
+        """Drop empty lines before a request: waitress makes a parser for each of them.
+
+        Closes the connection when all that is arriving takes too much memory.
+        """
+        is_received = bool(super().received(data if self.request else data.lstrip(b"\r\n")))
+        self._note_arriving(self.request.body_bytes_received if self.request else 0)
+        if self.arriving_bytes and self.server.arriving_bytes > _MOST_ARRIVING_BYTES:
+            self.handle_close()
+        return is_received
+
+    def handle_close(self) -> None:
+        """Close, and forget what was arriving."""
+        self._note_arriving(0)
+        super().handle_close()
+
+    def _note_arriving(self, count: int) -> None:
+        self.server.arriving_bytes += count - self.arriving_bytes
+        self.arriving_bytes = count
 
 
 class Server:
-    """One listening socket and its worker threads; `port` is the one it listens on."""
+    """One listening socket and its worker threads; `port` is the one it listens on.
+
+    `has_proxies`: X-Forwarded-For reaches the application, which knows how much of it to believe.
+    A body is kept in memory, never on disk: it holds the chart of a patient, and an access token.
+    """
 
     def __init__(
         self,
@@ -163,6 +184,7 @@ class Server:
         port: int,
         threads: int,
         connection_limit: int,
+        has_proxies: bool = False,
     ) -> None:
         give_memory_back()
         self._collect_at = 0.0
@@ -175,11 +197,14 @@ class Server:
             cleanup_interval=5,
             max_request_header_size=_LARGEST_HEADERS_BYTES,
             max_request_body_size=_LARGEST_BODY_BYTES,
+            inbuf_overflow=_LARGEST_BODY_BYTES,
+            clear_untrusted_proxy_headers=not has_proxies,
             asyncore_use_poll=True,
             ident=None,
         )
         self._server.channel_class = _Channel
         self._server.is_draining = False
+        self._server.arriving_bytes = 0
         self.port = int(self._server.effective_port)
 
     def run(
@@ -232,31 +257,6 @@ class Server:
             wasyncore.loop(timeout=0.05, use_poll=True, map=server._map, count=1)
         server.task_dispatcher.shutdown(timeout=0.5)
         wasyncore.close_all(server._map)
-
-
-def collect_seldom() -> None:
-    """Keep the collector from what is there now, and from looking through bodies being read.
-
-    A long body makes hundreds of thousands of objects, which go without it. The few in cycles that
-    each call leaves are collected by the clock; the threshold is for those that come in masses.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER_ALLOCATIONS, 50, 50)
-
-
-def give_memory_back() -> None:
-    """Have the C library return what large bodies took; to be called before threads start.
-
-    By default each thread keeps a heap of its own: 50 hostile bodies of 4 MB leave 300 MB behind,
-    for good. Other C libraries than glibc have no such call.
-    """
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
-    if set_option is None:
-        return
-    set_option(_GLIBC_ARENA_MAX, 2)
-    set_option(_GLIBC_MMAP_THRESHOLD, _MEBIBYTE)
-    set_option(_GLIBC_TRIM_THRESHOLD, 16 * _MEBIBYTE)
 
 
 def _is_busy(channel: Any) -> bool:

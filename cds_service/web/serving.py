@@ -65,6 +65,7 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
             port=settings.port,
             threads=settings.threads,
             connection_limit=settings.connection_limit,
+            has_proxies=settings.proxy_hops > 0,
         )
         _publish(metrics, parts, register, log)
         register.fetch()

@@ -20,7 +20,8 @@ import pytest
 import requests
 from waitress.channel import HTTPChannel
 
-from cds_service.web.server import Server, collect_seldom
+from cds_service.web.memory import collect_seldom
+from cds_service.web.server import Server
 from tests.process import Process, request_of_today, serving
 from tests.web.service import ORDER_SIGN, WARNED
 
@@ -445,3 +446,70 @@ def test_the_thread_that_reads_all_connections_rests_while_a_worker_sends(
     assert run_while(server, ask_both) == ["ok", "ok"]
     assert len(sends) >= 4  # a head and a body for each
     assert len(turns) < 50
+
+
+def local_server(application: Any = answer_ok, **more: Any) -> Server:
+    return Server(application, host="127.0.0.1", port=0, threads=2, connection_limit=50, **more)
+
+
+def read_and_answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    said = b"%d %s" % (
+        len(environ["wsgi.input"].read()),
+        environ.get("HTTP_X_FORWARDED_FOR", "-").encode(),
+    )
+    start_response("200 OK", [("Content-Length", str(len(said)))])
+    return [said]
+
+
+def test_no_body_is_ever_written_to_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds the chart of a patient and an access token, of whoever sends it."""
+    made: list[object] = []
+    monkeypatch.setattr("waitress.buffers.TempfileBasedBuffer", made.append)
+    server = local_server(read_and_answer)
+    large = b" " * (16 << 20)
+    response = run_while(
+        server,
+        lambda: requests.post(f"http://127.0.0.1:{server.port}/", data=large, timeout=30),
+    )
+    assert (response.content, made) == (b"%d -" % len(large), [])
+
+
+def test_bodies_that_never_end_cannot_take_all_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cds_service.web.server._MOST_ARRIVING_BYTES", 1_000_000)
+    server = local_server(read_and_answer)
+
+    def some_of_a_body(size: int) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        connection.sendall(head("Content-Length: 700000") + b" " * size)
+        return connection
+
+    def client() -> tuple[bytes, bytes]:
+        with some_of_a_body(600_000) as first:
+            time.sleep(0.3)
+            with some_of_a_body(600_000) as second:
+                try:
+                    refused = second.recv(100)
+                except ConnectionError:
+                    refused = b""
+            first.sendall(b" " * 100_000)
+            return refused, first.recv(1000)
+
+    refused, answered = run_while(server, client)
+    assert refused == b""
+    assert status_of(answered) == 200
+
+
+@pytest.mark.parametrize(("has_proxies", "seen"), [(True, b"0 192.0.2.7"), (False, b"0 -")])
+def test_the_address_that_a_proxy_states_reaches_the_application_only_behind_one(
+    *, has_proxies: bool, seen: bytes
+) -> None:
+    server = local_server(read_and_answer, has_proxies=has_proxies)
+    response = run_while(
+        server,
+        lambda: requests.get(
+            f"http://127.0.0.1:{server.port}/",
+            headers={"X-Forwarded-For": "192.0.2.7"},
+            timeout=10,
+        ),
+    )
+    assert response.content == seen
