@@ -200,3 +200,57 @@ class TestDay:
         record = read(knowledge, observation(effectiveDateTime=value))
         assert only_observation(record).effective is None
         assert lost_elements(record) == ["effectiveDateTime"]
+
+
+SUICIDAL = concept(SNOMED_CT, "6471006")
+FINDING = ((SNOMED_CT, "6471006"),)
+
+
+class TestFindings:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {},
+            {"valueBoolean": True},
+            {"valueCodeableConcept": concept(SNOMED_CT, "373066001")},
+            {"valueCodeableConcept": concept(LOINC, "LA33-6")},
+        ],
+    )
+    def test_a_finding_as_the_code_was_observed(self, knowledge: Knowledge, value: Json) -> None:
+        record = read(knowledge, observation(code=SUICIDAL, **value))
+        assert only_observation(record).answers == (Answer(codings=FINDING, answers=FINDING),)
+        assert record.gaps == ()
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"valueBoolean": False},
+            {"valueCodeableConcept": concept(SNOMED_CT, "373067005")},
+            {"valueCodeableConcept": concept(SNOMED_CT, "2667000")},
+        ],
+    )
+    def test_a_finding_that_was_denied_is_none(self, knowledge: Knowledge, value: Json) -> None:
+        record = read(knowledge, observation(code=SUICIDAL, **value))
+        assert only_observation(record).answers == (Answer(codings=FINDING),)
+        assert record.gaps == ()
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"valueBoolean": "true"},
+            {"valueQuantity": {"value": 3}},
+            {"valueCodeableConcept": concept(SNOMED_CT, "261665006")},  # unknown
+            {"valueBoolean": True, "modifierExtension": [{"url": "urn:x"}]},
+        ],
+    )
+    def test_whether_it_was_observed_may_be_lost(self, knowledge: Knowledge, value: Json) -> None:
+        part = {"code": SUICIDAL, **value}
+        record = read(knowledge, observation(code=BODY_WEIGHT, component=[part]))
+        assert only_observation(record).answers == (Answer(codings=FINDING, is_unreadable=True),)
+        assert [gap.element for gap in record.gaps] == ["component.value[x]"]
+
+    def test_a_finding_without_a_value_that_is_said_to_be_absent_says_nothing(
+        self, knowledge: Knowledge
+    ) -> None:
+        unknown = observation(code=SUICIDAL, dataAbsentReason=concept("urn:x", "unknown"))
+        assert only_observation(read(knowledge, unknown)).answers == ()

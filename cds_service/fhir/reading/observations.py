@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
+from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Answer, GapKind, Observation
+from cds_service.clinical.terminology import LOINC, SNOMED_CT, Coding
 from cds_service.fhir.reading import values
 from cds_service.fhir.reading.concepts import Concepts
 from cds_service.fhir.reading.dates import Days
@@ -24,6 +26,25 @@ STATUSES = frozenset(
         "cancelled",
         "entered-in-error",
         "unknown",
+    }
+)
+_YES_OR_NO = "http://terminology.hl7.org/CodeSystem/v2-0136"
+_YES = frozenset(
+    {
+        Coding(SNOMED_CT, "373066001"),
+        Coding(SNOMED_CT, "52101004"),  # present
+        Coding(LOINC, "LA33-6"),
+        Coding(LOINC, "LA9633-4"),  # present
+        Coding(_YES_OR_NO, "Y"),
+    }
+)
+_NO = frozenset(
+    {
+        Coding(SNOMED_CT, "373067005"),
+        Coding(SNOMED_CT, "2667000"),  # absent
+        Coding(LOINC, "LA32-8"),
+        Coding(LOINC, "LA9634-2"),  # absent
+        Coding(_YES_OR_NO, "N"),
     }
 )
 
@@ -80,10 +101,44 @@ def _effective(element: Element, surroundings: Surroundings) -> Days | None:
 
 
 def _answers(element: Element, surroundings: Surroundings) -> Iterator[Answer]:
-    """Yield an answer for the Observation and for each component that holds a value."""
+    """Yield an answer for the Observation and for each component that holds a value.
+
+    A finding ("suicidal thoughts") as the code itself needs none: it was observed, unless the value
+    says that it was not.
+    """
     for part in (element, *element.children("component")):
+        codings, is_in_tables = surroundings.concepts.coded(part.value.get("code"))
+        findings = _findings(codings, surroundings.knowledge) if is_in_tables else ()
         if any(name.startswith("value") and part.has(name) for name in part.value):
-            yield _answer(part, surroundings)
+            yield (
+                _finding(part, findings, surroundings.concepts)
+                if findings
+                else _answer(part, surroundings)
+            )
+        elif findings and not part.has("dataAbsentReason"):
+            yield Answer(codings=findings, answers=findings)
+
+
+def _findings(codings: Iterable[Coding], knowledge: Knowledge) -> tuple[Coding, ...]:
+    """Return the codings that are findings by themselves, not questions."""
+    found = ((coding, knowledge.exclusions.row_for(coding)) for coding in codings)
+    return tuple(
+        coding
+        for coding, row in found
+        if row is not None and row.value_rule is None and "Observation" in row.resources
+    )
+
+
+def _finding(part: Element, findings: tuple[Coding, ...], concepts: Concepts) -> Answer:
+    """Return whether the findings were observed; a value that is neither yes nor no is lost."""
+    is_observed = part.value.get("valueBoolean")
+    said = frozenset(concepts.codings(part.value.get("valueCodeableConcept")))
+    if said & (_YES | _NO):
+        is_observed = said.isdisjoint(_NO)
+    if part.has("modifierExtension") or not isinstance(is_observed, bool):
+        part.note("value[x]")
+        return Answer(codings=findings, is_unreadable=True)
+    return Answer(codings=findings, answers=findings if is_observed else ())
 
 
 def _answer(part: Element, surroundings: Surroundings) -> Answer:
