@@ -188,14 +188,32 @@ def _faults_of(record: object, *, production: bool) -> list[str]:
         faults.append("key_set_url: is missing, and key_set_file too")
     if faults:
         return sorted(faults)
-    if production and record["issuer"] == SANDBOX_ISSUER:
-        faults.append("issuer: the sandbox, whose private key is public, is not for production")
+    if _trusts_the_sandbox(record):
+        if production:
+            faults.append("issuer: the sandbox, whose private key is public, is not for production")
+        elif not all(map(_is_on_this_machine, _all_bases(record))):
+            faults.append(
+                "issuer: the sandbox, whose private key is public, may read from FHIR"
+                " servers on this machine only"
+            )
     addresses = {record.get("key_set_url", "https://"), *_all_bases(record)}
     if production and any(not address.lower().startswith("https://") for address in addresses):
         faults.append("every address must begin with https:// in production")
     elif any(_is_plain_and_remote(address) for address in addresses):
         faults.append("an address beyond this machine must begin with https://")
     return faults
+
+
+def _trusts_the_sandbox(record: Mapping[str, Any]) -> bool:
+    """Say whether everybody who has the sandbox's key can sign for the record."""
+    key_set_url = str(record.get("key_set_url", ""))
+    is_its_key_set = key_set_url.lower().startswith(f"{SANDBOX_ISSUER}/")
+    return is_its_key_set or bool(record["issuer"] == SANDBOX_ISSUER)
+
+
+def _is_on_this_machine(address: str) -> bool:
+    base = BaseUrl.parse(address)
+    return base is not None and base.is_loopback
 
 
 def _is_plain_and_remote(address: str) -> bool:

@@ -134,10 +134,26 @@ def test_two_records_of_one_issuer_are_refused(tmp_path: Path) -> None:
     ]
 
 
-def test_production_refuses_the_sandbox(tmp_path: Path) -> None:
-    text = NORTH.replace('"https://ehr.north.example"', '"https://sandbox.cds-hooks.org"')
-    assert read(tmp_path, text)
-    assert "sandbox" in faults(tmp_path, text, production=True)[0]
+@pytest.mark.parametrize(
+    ("north", "sandbox"),
+    [
+        ('"https://ehr.north.example"', '"https://sandbox.cds-hooks.org"'),
+        (
+            '"https://ehr.north.example/jwks.json"',
+            '"https://Sandbox.cds-hooks.org/.well-known/jwks.json"',
+        ),
+    ],
+)
+def test_what_trusts_the_sandbox_is_for_this_machine_and_never_for_production(
+    tmp_path: Path, north: str, sandbox: str
+) -> None:
+    assert north in NORTH
+    remote = NORTH.replace(north, sandbox)
+    loopback = remote.replace("https://FHIR.north.example:443", "http://127.0.0.1:8080")
+    assert read(tmp_path, loopback)
+    assert "this machine only" in faults(tmp_path, remote)[0]
+    for text in (loopback, remote):
+        assert "not for production" in faults(tmp_path, text, production=True)[0]
 
 
 def test_plain_http_is_for_this_machine_and_never_for_production(tmp_path: Path) -> None:
