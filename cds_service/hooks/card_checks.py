@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from itertools import chain
+from typing import NamedTuple
 
 from cds_service.clinical.knowledge import Knowledge
-from cds_service.hooks.cards import CardDeck, CardTemplate, Sentence
-from cds_service.hooks.facts import CONDITIONS, FACTS
+from cds_service.hooks.cards import CardDeck, CardTemplate
+from cds_service.hooks.facts import CONDITIONS, FACTS, Condition
 from cds_service.hooks.suggestions import Offer, draft_resource, visit_parts
 
 SUMMARY_SHORTER_THAN = 140
 """Source: CDS Hooks 3.0.0, card attribute `summary`."""
 
+DO_NOT_STOP = "Do not stop or rapidly reduce"
 MANDATORY = (
-    "Do not stop or rapidly reduce",
+    DO_NOT_STOP,
     "has been associated with suicide and all-cause mortality",
     "not to blame",
     "Expert essay (Sullivan & Ballantyne 2021), not a guideline",
@@ -26,6 +29,7 @@ MANDATORY = (
 """Texts that every card says whatever the record holds. Source: clinical.md section 8."""
 
 _TAPERING = re.compile(r"taper|reduc|lower|decreas", re.IGNORECASE)
+_OVERRIDE_REASONS = "override-reasons.toml"
 
 
 def card_faults(deck: CardDeck) -> Iterator[str]:
@@ -36,18 +40,35 @@ def card_faults(deck: CardDeck) -> Iterator[str]:
         for text in MANDATORY:
             if text not in said:
                 yield f"{card.rule_id}.toml: detail: must always say {text!r}"
-        for sentence in (one for part in card.detail for one in part.sentences):
-            if _TAPERING.search(sentence.text.source) and not _is_guarded(sentence):
-                yield (
-                    f"{card.rule_id}.toml: detail: a sentence about tapering is said only "
-                    'when = "may_speak_of_taper"'
-                )
+
+
+class Printed(NamedTuple):
+    """A text that can appear on a card, its place, and the conditions it is said under."""
+
+    where: str
+    text: str
+    conditions: tuple[Condition | None, ...] = ()
+
+
+def taper_faults(deck: CardDeck, knowledge: Knowledge) -> Iterator[str]:
+    """Yield the texts about tapering that a patient with a safety concern would be shown.
+
+    The reasons to override may name a taper: they are the user's own words, the same on all cards.
+    """
+    for where, text, conditions in chain(texts(deck), _ingredients(knowledge)):
+        is_guarded = CONDITIONS["may_speak_of_taper"] in conditions
+        is_reason = where == _OVERRIDE_REASONS
+        if _TAPERING.search(text.replace(DO_NOT_STOP, "")) and not (is_guarded or is_reason):
+            yield (
+                f"{where}: {text!r}: a sentence about tapering is said only "
+                'when = "may_speak_of_taper"; put it there, or use other words'
+            )
 
 
 def number_faults(deck: CardDeck, citations: Iterable[str]) -> Iterator[str]:
     """Yield the texts that hold a number of their own: numbers come from record and data."""
     longest_first = sorted(citations, key=len, reverse=True)
-    for where, text in texts(deck):
+    for where, text, _ in texts(deck):
         bare = re.sub(r"{{.*?}}", "", text)
         for citation in longest_first:
             bare = bare.replace(citation, "")
@@ -57,11 +78,7 @@ def number_faults(deck: CardDeck, citations: Iterable[str]) -> Iterator[str]:
 
 def word_faults(deck: CardDeck, knowledge: Knowledge, never: Mapping[str, str]) -> Iterator[str]:
     """Yield the texts that say what no card says, ingredients' names among them."""
-    ingredients = (
-        (f"opioid-ingredients.csv: {row.name}", row.phrase)
-        for row in knowledge.ingredients.values()
-    )
-    for where, text in (*texts(deck), *ingredients):
+    for where, text, _ in chain(texts(deck), _ingredients(knowledge)):
         for word, why in forbidden(text, never):
             yield f"{where}: {text!r} says {word!r}: {why}"
 
@@ -93,28 +110,38 @@ def resource_faults(offers: Iterable[Offer]) -> Iterator[str]:
             yield f"suggestions.toml: {offer.id}: is no valid R4 resource: {error}"
 
 
-def texts(deck: CardDeck) -> Iterator[tuple[str, str]]:
-    """Yield every text that can appear on a card, with its place."""
+def texts(deck: CardDeck) -> Iterator[Printed]:
+    """Yield every text that can appear on a card."""
     for card in deck.cards.values():
-        where = f"{card.rule_id}.toml"
-        yield where, card.topic
-        for sentence in card.summaries:
-            yield where, sentence.text.source
-        for paragraph in card.detail:
-            yield where, paragraph.heading or ""
-            for sentence in paragraph.sentences:
-                yield where, sentence.text.source
+        yield from _texts_of_card(card)
     for phrase in deck.phrases.every_text():
-        yield "phrases.toml", phrase
+        yield Printed("phrases.toml", phrase)
     for reason in deck.override_reasons:
-        yield "override-reasons.toml", reason.display
+        yield Printed(_OVERRIDE_REASONS, reason.display)
     for link in deck.links:
-        yield "shared.toml", link.label
-    yield "shared.toml", deck.source_label
-    yield "shared.toml", deck.explanation_label
+        yield Printed("shared.toml", link.label)
+    yield Printed("shared.toml", deck.source_label)
+    yield Printed("shared.toml", deck.explanation_label)
     for offer in deck.offers:
-        yield f"suggestions.toml: {offer.id}", offer.label
-        yield f"suggestions.toml: {offer.id}", offer.display or ""
+        where = f"suggestions.toml: {offer.id}"
+        yield Printed(where, offer.label, (offer.when,))
+        yield Printed(where, offer.display or "", (offer.when,))
+
+
+def _texts_of_card(card: CardTemplate) -> Iterator[Printed]:
+    where = f"{card.rule_id}.toml"
+    yield Printed(where, card.topic)
+    for sentence in card.summaries:
+        yield Printed(where, sentence.text.source, (sentence.when,))
+    for paragraph in card.detail:
+        yield Printed(where, paragraph.heading or "", (paragraph.when,))
+        for sentence in paragraph.sentences:
+            yield Printed(where, sentence.text.source, (paragraph.when, sentence.when))
+
+
+def _ingredients(knowledge: Knowledge) -> Iterator[Printed]:
+    for row in knowledge.ingredients.values():
+        yield Printed(f"opioid-ingredients.csv: {row.name}", row.phrase)
 
 
 def _summary_faults(card: CardTemplate) -> Iterator[str]:
@@ -139,7 +166,3 @@ def _always_said(card: CardTemplate) -> Iterator[str]:
         if paragraph.when is None:
             yield paragraph.heading or ""
             yield from (one.text.source for one in paragraph.sentences if one.when is None)
-
-
-def _is_guarded(sentence: Sentence) -> bool:
-    return sentence.when is CONDITIONS["may_speak_of_taper"]

@@ -18,6 +18,7 @@ from cds_service.hooks.card_checks import (
     card_faults,
     number_faults,
     resource_faults,
+    taper_faults,
     word_faults,
 )
 from cds_service.hooks.cards import (
@@ -87,6 +88,7 @@ def _deck(directory: Path, knowledge: Knowledge, public_url: str, faults: list[s
     for sheet in (source, shared, reasons):
         sheet.close()
     faults += card_faults(deck)
+    faults += taper_faults(deck, knowledge)
     faults += number_faults(deck, citations)
     faults += word_faults(deck, knowledge, never)
     return deck

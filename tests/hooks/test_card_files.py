@@ -272,6 +272,62 @@ def test_a_slip_of_the_pen_is_told_with_file_and_key(
         assert any(text in fault for fault in faults), faults
 
 
+GUARDED = '{ when = "may_speak_of_taper", text = "'
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "where"),
+    [
+        ("record-incomplete", "Part of", "A taper, and part of", "record-incomplete.toml"),
+        ("record-incomplete", '"What can help"', '"Help: a taper"', "record-incomplete.toml"),
+        ("record-incomplete", 'topic = "', 'topic = "Tapering: ', "record-incomplete.toml"),
+        ("shared", "because of this card", "but reduce it slowly", "record-incomplete.toml"),
+        ("shared", "The person is", "Decrease it. The person is", "record-incomplete.toml"),
+        ("phrases", "nerve pain", "nerve pain, a lower dose", "phrases.toml"),
+        ("suggestions", "Refer to social", "Taper with social", "suggestions.toml: social-work"),
+        ("suggestions", '"Referral to social', '"Taper by social', "suggestions.toml: social-work"),
+        ("shared", 'label = "CDC 2022', 'label = "Tapering, CDC 2022', "shared.toml"),
+        ("shared", 'label = "Sulli', 'label = "On tapers, Sulli', "shared.toml"),
+        ("shared", "How this card", "Why to reduce, and how this card", "shared.toml"),
+    ],
+)
+def test_nothing_on_a_card_speaks_of_tapering_without_its_condition(
+    cards: Cards, name: str, old: str, new: str, where: str
+) -> None:
+    cards.change(name, old, new)
+    told = "a sentence about tapering is said only when"
+    assert any(fault.startswith(f"{where}: ") and told in fault for fault in cards.faults())
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("crossing-ninety-days", "summary = [", f'summary = [{GUARDED}A taper?" }}, '),
+        (
+            "record-incomplete",
+            'heading = "What can help"',
+            'heading = "What can help: a taper"\nwhen = "may_speak_of_taper"',
+        ),
+        (
+            "record-incomplete",
+            'sentences = ["A',
+            'when = "may_speak_of_taper"\nsentences = ["Reduce. A',
+        ),
+        (
+            "suggestions",
+            'label = "Refer to social work"',
+            'label = "Taper with social work"\nwhen = "may_speak_of_taper"',
+        ),
+        ("override-reasons", "Taper or change", "Slow taper or change"),
+    ],
+)
+def test_where_the_condition_holds_a_taper_may_be_named_and_in_the_users_own_reasons(
+    cards: Cards, name: str, old: str, new: str
+) -> None:
+    cards.change(name, old, new)
+    load_cards(cards.directory, knowledge=cards.knowledge, public_url=URL)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
