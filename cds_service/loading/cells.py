@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from cds_service.clinical.terminology import ICD_10_CM, LOINC, SNOMED_CT, Coding, coding
+from cds_service.codes import code_fault
 
 Key = TypeVar("Key", bound=Hashable)
 RowType = TypeVar("RowType")
@@ -92,10 +93,17 @@ class Cells:
         """Return the coding of the row, which must already be in normal form."""
         system = SYSTEMS.get(self.one_of("system", SYSTEMS), "")
         code = self.text("code")
-        normal = coding(system, code)
+        normal = self.possible("code", coding(system, code))
         if normal.code != code:
             self.fault("code", f"{code!r} is not in normal form")
         return normal
+
+    def possible(self, column: str, code: Coding) -> Coding:
+        """Return the coding of the column; one that its system cannot have is a fault."""
+        fault = code_fault(code)
+        if fault is not None:
+            self.fault(column, fault)
+        return code
 
 
 def read_table(

@@ -139,10 +139,7 @@ def physical_pain_concept(cells: Cells) -> tuple[Coding, PhysicalPainConcept]:
 
 
 def _rxnorm_code(cells: Cells) -> str:
-    code = cells.text("code")
-    if not (code.isascii() and code.isdigit()):
-        cells.fault("code", "not an RxNorm code (digits)")
-    return coding(RXNORM, code).code
+    return cells.possible("code", coding(RXNORM, cells.text("code"))).code
 
 
 def _opioid_name(cells: Cells) -> OpioidName:
@@ -185,4 +182,6 @@ def _value_rule(cells: Cells, code: Coding) -> ValueRule | None:
 
 
 def _answers(cells: Cells, column: str) -> frozenset[Coding]:
-    return frozenset(coding(LOINC, code) for code in cells.cells[column].split())
+    return frozenset(
+        cells.possible(column, coding(LOINC, code)) for code in cells.cells[column].split()
+    )
