@@ -38,6 +38,23 @@ from cds_service.hooks.wording import markdown_text, plain_text
 
 SHARED_FILES = ("shared", "phrases", "override-reasons", "suggestions", "never")
 
+STANDARD_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
+STANDARD_REASONS = (
+    *("cds-not-applicable", "patient-ineligible", "indication-order-exists", "action-completed"),
+    *("action-unsuccessful", "action-performed-no-adverse-effect", "action-not-priority"),
+    *("cds-suboptimal-context", "limited-time", "wrong-time-workflow", "inappropriate-recipient"),
+    *("need-more-info", "recipient-disagrees-evidence", "does-not-align-latest-evidence"),
+    *("expert-contradicts", "policy-contradicts", "recipient-does-not-trust"),
+    *("recipient-concerns-outcomes", "risk-benefit-ratio", "mitigate-risk-negative-outcome"),
+    *("likely-negative-health-outcomes", "patient-contraindication"),
+    *("does-not-align-preferences", "patient-fears-discomfort", "patient-does-not-want-change"),
+    *("cultural-religious-reason", "prefers-alternative", "patient-refuses"),
+    *("not-convenient-feasible", "inadequate-support", "service-not-available"),
+    *("implementation-challenges", "too-costly-uncovered", "recipient-does-not-understand"),
+    "comorbidity-disability",
+)
+"""Source: CDS Hooks 3.0.0, code system Non-Adherence Reason Codes."""
+
 
 def load_cards(directory: Path | None = None, *, knowledge: Knowledge, public_url: str) -> CardDeck:
     """Load the cards of `directory`, by default those of the package.
@@ -78,7 +95,7 @@ def _deck(directory: Path, knowledge: Knowledge, public_url: str, faults: list[s
         explanation_label=shared.word("explanation_label"),
         links=tuple(_links(shared)),
         override_system=reasons.word("system"),
-        override_standard_system=reasons.word("standard_system"),
+        override_standard_system=reasons.choice("standard_system", (STANDARD_SYSTEM,)) or "",
         override_reasons=tuple(_override_reasons(reasons)),
         phrases=read_phrases(sheets["phrases"], knowledge),
         cards=_cards(directory, paragraphs, offers, faults),
@@ -206,7 +223,7 @@ def _override_reasons(sheet: Sheet) -> list[OverrideReason]:
         reason = OverrideReason(
             code=part.word("code"),
             display=part.word("display"),
-            standard_code=part.word("standard"),
+            standard_code=part.choice("standard", STANDARD_REASONS) or "",
         )
         if any(reason.code == other.code for other in reasons):
             part.fault("code", f"{reason.code!r} is there twice")
@@ -219,8 +236,10 @@ def _never(sheet: Sheet) -> Mapping[str, str]:
     """Return each forbidden text with the reason why."""
     never = {}
     for part in sheet.sheets("never"):
-        why = part.word("why")
-        never.update(dict.fromkeys(part.words("texts"), why))
+        why, texts = part.word("why"), part.words("texts")
+        if not texts:
+            part.fault("texts", "a list of at least one text is needed")
+        never.update(dict.fromkeys(texts, why))
         part.close()
     sheet.close()
     return never

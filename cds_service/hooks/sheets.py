@@ -52,6 +52,13 @@ class Sheet:
         """Return a text that may be absent."""
         return self.word(key) if self.has(key) else None
 
+    def switch(self, key: str) -> bool:
+        """Return true or false; absent counts as false."""
+        value = self.value(key)
+        if value is not None and not isinstance(value, bool):
+            self.fault(key, "must be true or false, without quotation marks")
+        return value is True
+
     def choice(self, key: str, known: Collection[str]) -> str | None:
         """Return one of the known names, None where the key is absent or its name unknown."""
         name = self.optional_word(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import cast
 
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.terminology import RXNORM, Coding, coding
+from cds_service.codes import code_fault
 from cds_service.hooks.facts import CONDITIONS
 from cds_service.hooks.sheets import Sheet
 from cds_service.hooks.suggestions import Offer, ResourceType
@@ -16,6 +18,7 @@ from cds_service.hooks.wording import plain_text
 
 RESOURCE_TYPES = ("MedicationRequest", "ServiceRequest")
 LONGEST_WAIT_WEEKS = 52
+_SYSTEM = re.compile(r"(?:https?://|urn:)\S+")
 
 
 def read_offers(
@@ -62,7 +65,7 @@ def _offer(sheet: Sheet, knowledge: Knowledge) -> Offer:
         display=sheet.optional_word("display"),
         met_by=_met_by(sheet, own, knowledge),
         when=CONDITIONS.get(sheet.choice("when", CONDITIONS) or ""),
-        is_screen=sheet.value("is_screen") is True,
+        is_screen=sheet.switch("is_screen"),
         due_in_weeks=weeks,
         domains=_domains(sheet, knowledge),
     )
@@ -99,7 +102,9 @@ def _own_coding(sheet: Sheet, resource_type: str, knowledge: Knowledge) -> Codin
     system, code = sheet.optional_word("system"), sheet.optional_word("code")
     if (system is None) is not (code is None):
         sheet.fault("code", "belongs together with system")
-    own = None if system is None or code is None else coding(system, code)
+    if system is not None and not _SYSTEM.fullmatch(system):
+        sheet.fault("system", f"{system!r} is no code system's address, as http://snomed.info/sct")
+    own = None if system is None or code is None else _possible(sheet, "code", system, code)
     if resource_type == "MedicationRequest" and not _is_naloxone(own, knowledge):
         sheet.fault(
             "code", "the only drug that may be offered is naloxone, by an RxNorm code of it"
@@ -118,5 +123,16 @@ def _met_by(sheet: Sheet, own: Coding | None, knowledge: Knowledge) -> frozenset
         if listed:
             sheet.fault("met_by", "needs a code of its own in the same system")
         return frozenset()
-    codes = {own.code, *listed, *(knowledge.naloxone if own.system == RXNORM else ())}
-    return frozenset(coding(own.system, code) for code in codes)
+    others = {_possible(sheet, "met_by", own.system, code) for code in listed}
+    if own.system == RXNORM:
+        others |= {coding(RXNORM, code) for code in knowledge.naloxone}
+    return frozenset({own, *others})
+
+
+def _possible(sheet: Sheet, key: str, system: str, code: str) -> Coding:
+    """Return the coding that stands at the key; one that its system cannot have is a fault."""
+    found = coding(system, code)
+    fault = code_fault(found)
+    if fault is not None:
+        sheet.fault(key, fault)
+    return found

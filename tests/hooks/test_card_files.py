@@ -256,6 +256,33 @@ def test_a_file_that_is_no_toml_is_told(cards: Cards) -> None:
             ("override-reasons.toml: reason 5: display: a text is needed",),
         ),
         (
+            "override-reasons",
+            'standard = "limited-time"',
+            'standard = "no-time"',
+            ("override-reasons.toml: reason 6: standard: there is no 'no-time'; known are",),
+        ),
+        (
+            "override-reasons",
+            "non-adherence-reason-codes",
+            "non-adherence-codes",
+            ("override-reasons.toml: standard_system: there is no 'http://terminology.hl7.org",),
+        ),
+        (
+            "never",
+            'texts = ["prison"',
+            'text = ["prison"',
+            (
+                "never.toml: never 8: texts: a list of at least one text is needed",
+                "never.toml: never 8: text: there is no such key here",
+            ),
+        ),
+        (
+            "never",
+            "[[never]]",
+            '[[never]]\nwhy = "a reason"\ntexts = []\n[[never]]',
+            ("never.toml: never 1: texts: a list of at least one text is needed",),
+        ),
+        (
             "never",
             'texts = ["abus"',
             'texts = [7, "abus"',
@@ -380,6 +407,26 @@ def test_where_the_condition_holds_a_taper_may_be_named_and_in_the_users_own_rea
             'code = "308440001"',
             'code = "30  8"',
             "suggestions.toml: social-work: is no valid R4 resource",
+        ),
+        (
+            "is_screen = true",
+            'is_screen = "true"',
+            "suggestions.toml: suggestion 9: is_screen: must be true or false, without quotation",
+        ),
+        (
+            'system = "http://snomed.info/sct"',
+            'system = "snomed"',
+            "suggestions.toml: suggestion 2: system: 'snomed' is no code system's address",
+        ),
+        (
+            'code = "308440001"',
+            'code = "308440002"',
+            "suggestions.toml: suggestion 6: code: '308440002' is no SNOMED CT code",
+        ),
+        (
+            'met_by = ["44261-6"]',
+            'met_by = ["44261-7"]',
+            "suggestions.toml: suggestion 9: met_by: '44261-7' is no LOINC code",
         ),
         (
             'label = "Refer for assessment and medication treatment"',
