@@ -265,6 +265,11 @@ class TestIntegrity:
                 f"{MANIFEST}: naloxone.csv: content: missing",
             ),
             ("rows = 37", 'rows = "37"', f"{MANIFEST}: naloxone.csv: rows: not a int"),
+            (
+                "rows = 37",
+                "rows = 36",
+                f"{MANIFEST}: naloxone.csv: rows: 36, but the file has 37",
+            ),
         ],
     )
     def test_an_inventory_with_wrong_keys_is_refused(

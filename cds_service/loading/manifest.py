@@ -72,14 +72,22 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def integrity_faults(directory: Path, manifest: Manifest) -> tuple[str, ...]:
-    """Return a fault for every file that is missing, extra, or altered since it was sealed."""
-    altered = tuple(
-        f"{file.name}: altered (its checksum is not the one in {MANIFEST}); seal the directory if "
-        "the change is meant"
-        for file in manifest.files
-        if (directory / file.name).is_file() and checksum(directory / file.name) != file.sha256
-    )
-    return (*_inventory_faults(directory, manifest), *altered)
+    """Return a fault for every file that is missing, extra, altered since it was sealed, or listed
+    with another number of rows than it has.
+    """
+    faults = list(_inventory_faults(directory, manifest))
+    for file in manifest.files:
+        path = directory / file.name
+        if not path.is_file():
+            continue
+        if checksum(path) != file.sha256:
+            faults.append(
+                f"{file.name}: altered (its checksum is not the one in {MANIFEST}); seal the "
+                "directory if the change is meant"
+            )
+        elif (rows := _rows_of(path)) not in (file.rows, None):
+            faults.append(f"{MANIFEST}: {file.name}: rows: {file.rows}, but the file has {rows}")
+    return tuple(faults)
 
 
 def seal(directory: Path, *, version: str | None = None, released: date | None = None) -> Manifest:
@@ -142,6 +150,14 @@ def _key_faults(
             if key in table and type(table[key]) is not kind
         ),
     )
+
+
+def _rows_of(path: Path) -> int | None:
+    """Return the number of rows; None for a file that cannot be read, which its reader tells of."""
+    try:
+        return _row_count(path)
+    except KnowledgeError:
+        return None
 
 
 def _row_count(path: Path) -> int:
