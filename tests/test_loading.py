@@ -245,9 +245,13 @@ class TestIntegrity:
         edit(site / "mme-factors.csv", "methadone,oral,mg,4.7", "methadone,oral,mg,4.8")
         (fault,) = faults_of(site)
         assert fault.startswith("mme-factors.csv: altered")
+        assert fault.endswith(f"python -m cds_service.data_build --seal {site}")
 
     def test_a_directory_without_an_inventory_is_refused(self, tmp_path: Path) -> None:
-        assert faults_of(tmp_path) == (f"{MANIFEST}: missing in the data directory",)
+        for directory in (tmp_path, tmp_path / "nowhere"):
+            (fault,) = faults_of(directory)
+            assert fault.startswith(f"{directory / MANIFEST}: cannot be read")
+            assert "CDS_SERVICE_DATA_DIRECTORY" in fault
 
     def test_an_inventory_that_is_no_toml_is_refused(self, site: Path) -> None:
         (site / MANIFEST).write_text("version = ")
@@ -394,8 +398,19 @@ class TestRows:
 
     def test_an_empty_file_is_refused(self, site: Path) -> None:
         (site / "naloxone.csv").write_text("")
-        (fault,) = sealed_faults(site)
-        assert fault.startswith("naloxone.csv: cannot be read as a table")
+        assert sealed_faults(site) == (
+            "naloxone.csv: cannot be read as a table: it is empty; the first line must be "
+            "code,display",
+        )
+
+    def test_a_table_saved_by_excel_is_read_like_any_other(
+        self, site: Path, knowledge: Knowledge
+    ) -> None:
+        table = site / "naloxone.csv"
+        text = table.read_text(encoding="utf-8").replace("\n", "\r\n")
+        table.write_bytes(b"\xef\xbb\xbf" + text.encode())
+        seal(site)
+        assert load_knowledge(site).naloxone == knowledge.naloxone
 
     def test_all_faults_are_told_at_once(self, site: Path) -> None:
         edit(site / "mme-factors.csv", "mg,4.7", "mg,none")
@@ -413,9 +428,22 @@ class TestContradictions:
     @pytest.mark.parametrize(
         ("file", "row", "fault"),
         [
-            ("naloxone.csv", NALOXONE, "naloxone.csv: 1191212: 2 rows for one key"),
-            ("mme-factors.csv", "codeine,oral,mg,0.2\n", "codeine oral: 2 rows for one key"),
-            ("mme-factors.csv", "kratom,oral,mg,1\n", "oral: ingredient 'kratom' is not in"),
+            (
+                "naloxone.csv",
+                NALOXONE,
+                "naloxone.csv: 1191212: 2 rows for one key (lines 2 and 39)",
+            ),
+            (
+                "mme-factors.csv",
+                "codeine,oral,mg,0.2\n",
+                "codeine oral: 2 rows for one key (lines ",
+            ),
+            (
+                "mme-factors.csv",
+                "kratom,oral,mg,1\n",
+                "mme-factors.csv: kratom oral: ingredient 'kratom' is not in "
+                "opioid-ingredients.csv (line 44)",
+            ),
             ("mme-factors.csv", "morphine,transdermal,mg,1\n", "mcg/h belongs to transdermal"),
             (
                 "opioid-components.csv",

@@ -12,7 +12,7 @@ from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.terminology import CodeTable
 from cds_service.errors import KnowledgeError
 from cds_service.loading import tables
-from cds_service.loading.cells import Cells, Key, RowType, read_table
+from cds_service.loading.cells import Cells, Key, Place, RowType, read_table
 from cds_service.loading.contradictions import contradictions
 from cds_service.loading.manifest import Manifest, integrity_faults, read_manifest
 from cds_service.loading.names import read_names
@@ -40,9 +40,10 @@ def load_knowledge(directory: Path | None = None) -> Knowledge:
 
 def _read(directory: Path, manifest: Manifest, faults: list[str]) -> Knowledge:
     """Read every file of the directory, cross-check, and add what is wrong to `faults`."""
+    lines: dict[Place, int] = {}
 
     def read(name: str, row_from: Callable[[Cells], tuple[Key, RowType]]) -> dict[Key, RowType]:
-        return read_table(directory, name, row_from, faults)
+        return read_table(directory, name, row_from, faults, lines)
 
     thresholds, notes = read_thresholds(directory, faults)
     names = read_names(directory, faults)
@@ -70,5 +71,5 @@ def _read(directory: Path, manifest: Manifest, faults: list[str]) -> Knowledge:
         naloxone=frozenset(read("naloxone.csv", tables.rxnorm_code)),
         naloxone_names=names.naloxone,
     )
-    faults += contradictions(knowledge, read("categories.csv", tables.category))
+    faults += contradictions(knowledge, read("categories.csv", tables.category), lines)
     return knowledge

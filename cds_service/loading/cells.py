@@ -7,7 +7,7 @@ means is left to `cds_service.loading.tables`.
 from __future__ import annotations
 
 import csv
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -19,6 +19,8 @@ from cds_service.codes import code_fault
 
 Key = TypeVar("Key", bound=Hashable)
 RowType = TypeVar("RowType")
+Place = tuple[str, str]
+"""A file, and the key of a row in it as faults name it."""
 
 VALUE_RULE_COLUMNS = ("at_least", "at_most", "lowest", "highest", "answers", "except_answers")
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -54,12 +56,13 @@ SYSTEMS = {"icd-10-cm": ICD_10_CM, "snomed-ct": SNOMED_CT, "loinc": LOINC}
 class Cells:
     """One row of a table; what a cell gets wrong goes to `faults`, and a stand-in is returned."""
 
-    where: str
+    file: str
+    line: int
     cells: dict[str, str]
     faults: list[str]
 
     def fault(self, column: str, problem: str) -> None:
-        self.faults.append(f"{self.where}: {column}: {problem}")
+        self.faults.append(f"{self.file} line {self.line}: {column}: {problem}")
 
     def text(self, column: str) -> str:
         value = self.cells[column]
@@ -111,32 +114,45 @@ def read_table(
     name: str,
     row_from: Callable[[Cells], tuple[Key, RowType]],
     faults: list[str],
+    lines: dict[Place, int],
 ) -> dict[Key, RowType]:
     """Return the rows of the file by their key; two rows for one key are a fault.
 
-    A heading other than the one expected is a fault, and the table is read as empty.
+    A heading other than the one expected is a fault, and the table is read as empty. The line of
+    each key is noted in `lines`.
     """
-    rows = [row_from(cells) for cells in _lines(directory, name, faults)]
-    for key, count in Counter(key for key, _ in rows).items():
-        if count > 1:
-            text = " ".join(key) if isinstance(key, tuple) else key
-            faults.append(f"{name}: {text}: {count} rows for one key")
-    return dict(rows)
+    rows: dict[Key, RowType] = {}
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for cells in _lines(directory, name, faults):
+        key, row = row_from(cells)
+        rows[key] = row
+        found[" ".join(key) if isinstance(key, tuple) else str(key)].append(cells.line)
+    for text, numbers in found.items():
+        lines[name, text] = numbers[0]
+        if len(numbers) > 1:
+            where = " and ".join(map(str, numbers))
+            faults.append(f"{name}: {text}: {len(numbers)} rows for one key (lines {where})")
+    return rows
 
 
 def _lines(directory: Path, name: str, faults: list[str]) -> Iterator[Cells]:
     expected = COLUMNS[name]
     try:
-        with (directory / name).open(newline="", encoding="utf-8") as file:
-            heading, *lines = csv.reader(file, strict=True)
+        # Excel's "CSV UTF-8" begins with a byte order mark, which is not part of the heading.
+        with (directory / name).open(newline="", encoding="utf-8-sig") as file:
+            heading, *lines = [*csv.reader(file, strict=True)] or [[]]
     except (OSError, ValueError, csv.Error) as error:
         faults.append(f"{name}: cannot be read as a table: {error}")
+        return
+    if not heading:
+        wanted = f"the first line must be {','.join(expected)}"
+        faults.append(f"{name}: cannot be read as a table: it is empty; {wanted}")
         return
     if tuple(heading) != expected:
         faults.append(f"{name}: heading: must be {','.join(expected)}")
         return
     for number, line in enumerate(lines, start=2):
         if len(line) == len(expected):
-            yield Cells(f"{name} line {number}", dict(zip(expected, line, strict=True)), faults)
+            yield Cells(name, number, dict(zip(expected, line, strict=True)), faults)
         else:
             faults.append(f"{name} line {number}: {len(line)} cells, not {len(expected)}")

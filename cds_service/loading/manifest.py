@@ -55,7 +55,11 @@ def read_manifest(directory: Path) -> Manifest:
     try:
         document = tomllib.loads((directory / MANIFEST).read_text(encoding="utf-8"))
     except OSError:
-        raise KnowledgeError((f"{MANIFEST}: missing in the data directory",)) from None
+        fault = (
+            f"{directory / MANIFEST}: cannot be read, so this is no data directory; let "
+            "CDS_SERVICE_DATA_DIRECTORY name a copy of the packaged one"
+        )
+        raise KnowledgeError((fault,)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise KnowledgeError((f"{MANIFEST}: not TOML: {error}",)) from None
     entries = document.pop("files", None)
@@ -82,8 +86,8 @@ def integrity_faults(directory: Path, manifest: Manifest) -> tuple[str, ...]:
             continue
         if checksum(path) != file.sha256:
             faults.append(
-                f"{file.name}: altered (its checksum is not the one in {MANIFEST}); seal the "
-                "directory if the change is meant"
+                f"{file.name}: altered (its checksum is not the one in {MANIFEST}); if the change "
+                f"is meant: python -m cds_service.data_build --seal {directory}"
             )
         elif (rows := _rows_of(path)) not in (file.rows, None):
             faults.append(f"{MANIFEST}: {file.name}: rows: {file.rows}, but the file has {rows}")
@@ -163,7 +167,7 @@ def _rows_of(path: Path) -> int | None:
 def _row_count(path: Path) -> int:
     """Return the number of rows below the heading of a table, or of tables of a TOML file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         if path.suffix == ".csv":
             return sum(1 for _ in csv.reader(text.splitlines(), strict=True)) - 1
         return len(tomllib.loads(text))
