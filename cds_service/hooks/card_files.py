@@ -62,10 +62,17 @@ def load_cards(directory: Path | None = None, *, knowledge: Knowledge, public_ur
     `public_url` is the address of this service as clients reach it, without a slash at its end.
     `fhir.resources` judges the offers of a directory that is named; those of the package have been
     judged by its tests, and are again by `cds-service check`. Raises KnowledgeError with every
-    fault found.
+    fault found; files that cannot be read are told alone, because the others lean on them.
     """
     faults: list[str] = []
-    deck = _deck(directory or packaged_cards(), knowledge, public_url.rstrip("/"), faults)
+    place = directory or packaged_cards()
+    deck = _deck(
+        _sheets(place, faults),
+        knowledge,
+        public_url=public_url.rstrip("/"),
+        digest=_digest(place),
+        faults=faults,
+    )
     if directory is not None:
         faults += resource_faults(deck.offers)
     if faults:
@@ -80,8 +87,35 @@ def packaged_cards() -> Path:
     return inside if inside.is_dir() else package.parent / "cards"
 
 
-def _deck(directory: Path, knowledge: Knowledge, public_url: str, faults: list[str]) -> CardDeck:
-    sheets = {name: Sheet.of_file(directory / f"{name}.toml", faults) for name in SHARED_FILES}
+def _sheets(directory: Path, faults: list[str]) -> Mapping[str, Sheet]:
+    """Read every file, by its name. Raises KnowledgeError with each that cannot be read."""
+    names = {path.stem for path in directory.glob("*.toml")}
+    if not names:
+        fault = (
+            f"{directory}: holds no *.toml, so this is no directory of cards; let "
+            "CDS_SERVICE_CARDS_DIRECTORY name a copy of the packaged one"
+        )
+        raise KnowledgeError((fault,))
+    sheets: dict[str, Sheet] = {}
+    unread: list[str] = []
+    for name in sorted(names.union(SHARED_FILES)):
+        try:
+            sheets[name] = Sheet.of_file(directory / f"{name}.toml", faults)
+        except KnowledgeError as error:
+            unread += error.faults
+    if unread:
+        raise KnowledgeError(tuple(unread))
+    return sheets
+
+
+def _deck(
+    sheets: Mapping[str, Sheet],
+    knowledge: Knowledge,
+    *,
+    public_url: str,
+    digest: str,
+    faults: list[str],
+) -> CardDeck:
     shared, reasons = sheets["shared"], sheets["override-reasons"]
     source = shared.sheet("source")
     offers, stand_ins = read_offers(sheets["suggestions"], knowledge)
@@ -89,7 +123,7 @@ def _deck(directory: Path, knowledge: Knowledge, public_url: str, faults: list[s
     citations = shared.words("citations")
     deck = CardDeck(
         public_url=public_url,
-        digest=_digest(directory),
+        digest=digest,
         source_label=source.word("label"),
         topic_system=source.word("topics"),
         explanation_label=shared.word("explanation_label"),
@@ -98,7 +132,7 @@ def _deck(directory: Path, knowledge: Knowledge, public_url: str, faults: list[s
         override_standard_system=reasons.choice("standard_system", (STANDARD_SYSTEM,)) or "",
         override_reasons=tuple(_override_reasons(reasons)),
         phrases=read_phrases(sheets["phrases"], knowledge),
-        cards=_cards(directory, paragraphs, offers, faults),
+        cards=_cards(sheets, paragraphs, offers, faults),
         offers=(*offers.values(), *stand_ins),
     )
     never = _never(sheets["never"])
@@ -119,25 +153,20 @@ def _digest(directory: Path) -> str:
 
 
 def _cards(
-    directory: Path,
+    sheets: Mapping[str, Sheet],
     paragraphs: Mapping[str, Paragraph],
     offers: Mapping[str, Offer],
     faults: list[str],
 ) -> Mapping[str, CardTemplate]:
     """Read one card for each rule; a card of no rule is a fault as well."""
-    found = {path.stem: path for path in sorted(directory.glob("*.toml"))}
     rules = [rule.id for rule in RULES]
-    faults += [f"{name}.toml: is missing" for name in rules if name not in found]
+    faults += [f"{name}.toml: is missing" for name in rules if name not in sheets]
     faults += [
         f"{name}.toml: there is no such rule"
-        for name in found
+        for name in sheets
         if name not in rules and name not in SHARED_FILES
     ]
-    return {
-        name: _card(name, Sheet.of_file(found[name], faults), paragraphs, offers)
-        for name in rules
-        if name in found
-    }
+    return {name: _card(name, sheets[name], paragraphs, offers) for name in rules if name in sheets}
 
 
 def _card(

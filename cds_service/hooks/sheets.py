@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from cds_service.errors import KnowledgeError
 from cds_service.hooks.wording import Text
 
 Compiled = TypeVar("Compiled")
@@ -23,12 +24,11 @@ class Sheet:
 
     @classmethod
     def of_file(cls, path: Path, faults: list[str]) -> Sheet:
-        """Read a file; one that is missing or no TOML gives an empty sheet and a fault."""
+        """Read a file. Raises KnowledgeError for one that is missing or no TOML."""
         try:
             table: dict[str, object] = tomllib.loads(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            faults.append(f"{path.name}: cannot be read: {error}")
-            table = {}
+            raise KnowledgeError((f"{path.name}: cannot be read: {error}",)) from None
         return cls(table, where=path.name, faults=faults)
 
     def fault(self, key: str, text: str) -> None:

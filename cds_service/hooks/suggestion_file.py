@@ -73,10 +73,12 @@ def _offer(sheet: Sheet, knowledge: Knowledge) -> Offer:
 
 def _label(sheet: Sheet, weeks: int | None) -> str:
     label = sheet.text("label", plain_text)
+    known = {"weeks"} if sheet.has("due_in_weeks") else set()
+    for name in sorted(label.names - known):
+        hint = "; due_in_weeks gives it" if name == "weeks" else ""
+        sheet.fault("label", f"there is no value {name!r} here{hint}")
     values = {} if weeks is None else {"weeks": weeks}
-    for name in sorted(label.names - values.keys()):
-        sheet.fault("label", f"there is no value {name!r} here")
-    return label.filled(values) if label.names <= values.keys() else ""
+    return label.filled(values) if label.names <= values.keys() else label.source
 
 
 def _weeks(sheet: Sheet) -> int | None:

@@ -81,8 +81,44 @@ def test_a_card_of_no_rule_is_told(cards: Cards) -> None:
 
 
 def test_a_file_that_is_no_toml_is_told(cards: Cards) -> None:
-    (cards.directory / "never.toml").write_text("[[never")
-    assert any(fault.startswith("never.toml: cannot be read") for fault in cards.faults())
+    for name in ("never", "shared", "suggestions", "record-incomplete"):
+        original = (cards.directory / f"{name}.toml").read_text()
+        (cards.directory / f"{name}.toml").write_text("[[never")
+        assert cards.the_fault().startswith(f"{name}.toml: cannot be read: Expected")
+        (cards.directory / f"{name}.toml").write_text(original)
+
+
+def test_a_directory_without_cards_is_told_in_one_line(cards: Cards, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "nowhere"):
+        cards.directory = tmp_path / name
+        assert cards.the_fault().startswith(f"{tmp_path / name}: holds no *.toml")
+        assert "CDS_SERVICE_CARDS_DIRECTORY" in cards.the_fault()
+
+
+@pytest.mark.parametrize(
+    ("new", "fault"),
+    [
+        ('due_in_weeks = "4"', "due_in_weeks: must be a whole number from 1 to 52"),
+        ("due_in_weeks = 0", "due_in_weeks: must be a whole number from 1 to 52"),
+        ("", "label: there is no value 'weeks' here; due_in_weeks gives it"),
+    ],
+)
+def test_a_wait_that_is_no_number_of_weeks_is_told_once(cards: Cards, new: str, fault: str) -> None:
+    cards.change("suggestions", "due_in_weeks = 4", new)
+    assert cards.the_fault() == f"suggestions.toml: suggestion 7: {fault}"
+
+
+def test_what_fhir_does_not_allow_is_told_by_its_place(cards: Cards) -> None:
+    cards.change(
+        "suggestions",
+        'system = "http://snomed.info/sct"\ncode = "308440001"',
+        'system = "urn:ours"\ncode = "30  8"',
+    )
+    assert cards.the_fault() == (
+        "suggestions.toml: social-work: is no valid R4 resource: FHIR does not allow the value of "
+        "code.coding.0.code"
+    )
 
 
 @pytest.mark.parametrize(
