@@ -12,15 +12,27 @@ from __future__ import annotations
 import sys
 
 from cds_service.decision_support import Site
-from tests.scenarios import Scenario, answered, scenario_site, scenarios, unexpected, written
+from tests.scenarios import (
+    Scenario,
+    UnreadableScenario,
+    answered,
+    scenario_site,
+    scenarios,
+    unexpected,
+    written,
+)
 
 
 def main(names: list[str]) -> int:
-    """Record the named scenarios, or all; return 1 if a name is unknown or one was refused."""
-    chosen = [each for each in scenarios() if not names or each.name in names]
-    faults = [
-        f"{each.name}: {fault}" for each in chosen for fault in record(each, scenario_site())
-    ] + [f"{name}: no such scenario" for name in names if name not in {e.name for e in chosen}]
+    """Record the named scenarios, or all; return 1 if one is unknown, unreadable or refused."""
+    try:
+        chosen = [each for each in scenarios() if not names or each.name in names]
+        faults = [
+            f"{each.name}: {fault}" for each in chosen for fault in record(each, scenario_site())
+        ] + [f"{name}: no such scenario" for name in names if name not in {e.name for e in chosen}]
+    except UnreadableScenario as error:
+        print(error)
+        return 1
     print("\n".join(faults) or f"{len(chosen)} recorded")
     return 1 if faults else 0
 

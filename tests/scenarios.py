@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -29,6 +29,10 @@ FOLDER = Path(__file__).parents[1] / "fhir_fixtures" / "scenarios"
 HOOKS = ("patient-view", "order-select", "order-sign", "medication-refill")
 
 _REQUEST_NUMBER = "000000000000"
+
+
+class UnreadableScenario(Exception):
+    """One line: the file, the key, and what is wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +74,11 @@ class Scenario:
 
     @property
     def request(self) -> dict[str, Any]:
-        body: dict[str, Any] = json.loads((self.folder / "request.json").read_bytes())
+        try:
+            body: dict[str, Any] = json.loads((self.folder / "request.json").read_bytes())
+        except (OSError, ValueError) as error:
+            where = f"{self.name}/request.json"
+            raise UnreadableScenario(f"{where}: cannot be read: {error}") from None
         return body
 
     @property
@@ -102,13 +110,62 @@ def texts(value: object) -> Iterator[str]:
 
 
 def read_scenario(folder: Path) -> Scenario:
-    """Read one folder; a key that the format does not have is an error."""
-    entries = tomllib.loads((folder / "scenario.toml").read_text(encoding="utf-8"))
-    expected = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in entries.pop("expect").items()
+    """Read one folder. Raises UnreadableScenario."""
+    where = f"{folder.parent.name}/{folder.name}/scenario.toml"
+    try:
+        entries = tomllib.loads((folder / "scenario.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnreadableScenario(f"{where}: cannot be read: {error}") from None
+    _refuse_faults(entries, _KEYS, where)
+    expected = entries.pop("expect")
+    _refuse_faults(expected, _EXPECTED_KEYS, f"{where}: expect")
+    as_tuples = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in expected.items()
     }
-    return Scenario(folder=folder, expect=Expectation(**expected), **entries)
+    return Scenario(folder=folder, expect=Expectation(**as_tuples), **entries)
+
+
+def _refuse_faults(table: Mapping[str, object], kinds: Mapping[str, _Kind], where: str) -> None:
+    for key, value in table.items():
+        if key not in kinds:
+            known = ", ".join(kinds)
+            raise UnreadableScenario(f"{where}: {key}: there is no such key; known are {known}")
+        if not kinds[key].is_right(value):
+            raise UnreadableScenario(f"{where}: {key}: must be {kinds[key].wanted}")
+    for key, kind in kinds.items():
+        if kind.is_needed and key not in table:
+            raise UnreadableScenario(f"{where}: {key}: is missing; it must be {kind.wanted}")
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+class _Kind(NamedTuple):
+    """What may stand at a key."""
+
+    is_right: Callable[[object], bool]
+    wanted: str
+    is_needed: bool = False
+
+
+_TEXT = _Kind(lambda value: isinstance(value, str), "a text")
+_TEXTS = _Kind(_is_texts, "a list of texts")
+_KEYS = {
+    "title": _TEXT._replace(is_needed=True),
+    "as_of": _Kind(
+        lambda value: type(value) is date,
+        "a day without quotation marks, as 2026-11-22",
+        is_needed=True,
+    ),
+    "why": _TEXT._replace(is_needed=True),
+    "expect": _Kind(lambda value: isinstance(value, dict), "a table, [expect]", is_needed=True),
+}
+_EXPECTED_KEYS = {
+    "status": _Kind(lambda value: type(value) is int, "a number"),
+    **dict.fromkeys(("issue", "rule", "indicator"), _TEXT),
+    **dict.fromkeys(("contains", "lacks", "detail_lacks"), _TEXTS),
+}
 
 
 def scenarios() -> list[Scenario]:

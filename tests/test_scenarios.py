@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tests.scenarios import (
     Answered,
     Expectation,
     Scenario,
+    UnreadableScenario,
     answered,
     read_scenario,
     scenario_site,
@@ -103,18 +103,39 @@ def test_every_hook_has_scenarios_in_which_nothing_is_said() -> None:
     assert {each.hook for each in ALL if each.expect.rule == "none"} == set(HOOKS)
 
 
-def test_a_misspelt_key_of_a_scenario_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "scenario.toml").write_text(
-        'title = "A title"\nas_of = 2026-11-22\nwhy = "x"\n[expect]\nrules = "none"\n'
-    )
-    with pytest.raises(TypeError, match="rules"):
-        read_scenario(tmp_path)
+GOOD = 'title = "A title"\nas_of = 2026-11-22\nwhy = "x"\n[expect]\nrule = "none"\n'
 
 
-def test_titles_that_toml_cannot_read_name_the_place(tmp_path: Path) -> None:
-    (tmp_path / "scenario.toml").write_text('title = "open')
-    with pytest.raises(tomllib.TOMLDecodeError):
-        read_scenario(tmp_path)
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("rule =", "rules =", "expect: rules: there is no such key; known are status, issue, rule"),
+        ("[expect]", "[expct]", "expct: there is no such key; known are title, as_of, why, expect"),
+        ('[expect]\nrule = "none"', "", "expect: is missing; it must be a table"),
+        ("[expect]\nrule", "expect", "expect: must be a table, [expect]"),
+        ("2026-11-22", '"x"', "as_of: must be a day without quotation marks, as 2026-11-22"),
+        ("2026-11-22", "2026-11-22T10:00:00Z", "as_of: must be a day"),
+        ('title = "A title"', "", "title: is missing; it must be a text"),
+        ('"none"', '"none"\nstatus = "412"', "expect: status: must be a number"),
+        ('"none"', '"none"\nlacks = "taper"', "expect: lacks: must be a list of texts"),
+        ('"A title"', '"open', "cannot be read: Illegal character '\\n' (at line 1, column 14)"),
+    ],
+)
+def test_a_slip_of_the_pen_in_a_case_is_told_by_file_and_key(
+    copied: Path, old: str, new: str, told: str
+) -> None:
+    assert old in GOOD
+    (copied / "scenario.toml").write_text(GOOD.replace(old, new))
+    with pytest.raises(UnreadableScenario) as caught:
+        read_scenario(copied)
+    assert str(caught.value).startswith(f"patient-view/copied/scenario.toml: {told}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_request_that_is_no_json_is_told_by_its_file(copied: Path, site: Site) -> None:
+    (copied / "request.json").write_text("{")
+    with pytest.raises(UnreadableScenario, match=r"copied/request\.json: cannot be read"):
+        record(read_scenario(copied), site)
 
 
 CARD = {
