@@ -441,11 +441,41 @@ class TestTheCommand:
         assert main(arguments) == 0
         assert load_knowledge(target).version == "1"
 
-    def test_it_seals(self, published: Path, target: Path) -> None:
+    def test_it_seals_a_change_under_a_version_of_its_own_and_says_so(
+        self, published: Path, target: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         build(published, target)
         change(target / "thresholds.toml", "value = 90", "value = 84")
+        assert main(["--seal", str(target), "--version", "9.9.9-ours.1"]) == 0
+        sealed = load_knowledge(target)
+        assert sealed.thresholds.long_term_more_than_days == 84
+        assert capsys.readouterr().out == (
+            f"sealed {target}: version 9.9.9-ours.1, digest {sealed.digest}\n"
+        )
+
+    @pytest.mark.parametrize("given", [(), ("--version", "9.9.9"), ("--version", "2026.11.0")])
+    def test_it_refuses_a_change_under_a_version_that_stands_for_other_content(
+        self,
+        published: Path,
+        target: Path,
+        capsys: pytest.CaptureFixture[str],
+        given: tuple[str, ...],
+    ) -> None:
+        build(published, target)
+        before = (target / "knowledge.toml").read_bytes()
+        change(target / "thresholds.toml", "value = 90", "value = 84")
+        assert main(["--seal", str(target), *given]) == 3
+        told = capsys.readouterr().err
+        assert "stands for other content (digest " in told
+        assert "; pass --version with one of its own" in told
+        assert (target / "knowledge.toml").read_bytes() == before
+
+    def test_it_seals_what_is_unchanged_again_under_the_same_version(
+        self, published: Path, target: Path
+    ) -> None:
+        build(published, target)
         assert main(["--seal", str(target)]) == 0
-        assert load_knowledge(target).thresholds.long_term_more_than_days == 84
+        assert load_knowledge(target).version == "9.9.9"
 
     def test_it_tells_what_it_refuses_and_exits_with_3(
         self, published: Path, target: Path, capsys: pytest.CaptureFixture[str]

@@ -178,9 +178,15 @@ def test_a_site_changes_its_copies_as_the_readme_says(tmp_path: Path) -> None:
     thresholds.write_text(changed)
     refused = CliRunner().invoke(main, ["check"], env=environment)
     assert (refused.exit_code, "thresholds.toml: altered" in refused.output) == (3, True)
-    assert build_data(["--seal", str(data)]) == 0
+    [command] = re.findall(
+        r"python -m cds_service\.data_build (--seal .*\\\n.*?)  +#", text_of("README.md")
+    )
+    arguments = command.replace("\\\n", "").replace("/etc/cds-service/data", str(data)).split()
+    assert build_data(["--seal", str(data)]) == 3
+    assert build_data(arguments) == 0
     taken = CliRunner().invoke(main, ["check"], env=environment)
     assert (taken.exit_code, taken.output.splitlines()[-1]) == (0, "all well")
+    assert f"knowledge  {scenario_site().knowledge.version}-ourhospital.1 (" in taken.output
 
 
 def test_the_change_log_opens_the_release_in_hand_with_what_is_clinical() -> None:

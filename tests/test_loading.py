@@ -245,7 +245,7 @@ class TestIntegrity:
         edit(site / "mme-factors.csv", "methadone,oral,mg,4.7", "methadone,oral,mg,4.8")
         (fault,) = faults_of(site)
         assert fault.startswith("mme-factors.csv: altered")
-        assert fault.endswith(f"python -m cds_service.data_build --seal {site}")
+        assert fault.endswith(f"python -m cds_service.data_build --seal {site} --version VERSION")
 
     def test_a_directory_without_an_inventory_is_refused(self, tmp_path: Path) -> None:
         for directory in (tmp_path, tmp_path / "nowhere"):

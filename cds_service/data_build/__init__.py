@@ -17,11 +17,15 @@ from cds_service.data_build.source import Source
 from cds_service.errors import KnowledgeError
 from cds_service.loading import DATA_DIRECTORY, load_knowledge
 from cds_service.loading.cells import COLUMNS
-from cds_service.loading.manifest import MANIFEST, seal
+from cds_service.loading.manifest import (
+    MANIFEST,
+    Manifest,
+    manifest_of,
+    read_manifest,
+    seal,
+)
 from cds_service.loading.names import NAMES, read_names
 from cds_service.loading.thresholds import THRESHOLDS
-
-__all__ = ["build_data", "seal"]
 
 HAND_WRITTEN = (MANIFEST, NAMES, THRESHOLDS, "categories.csv", "opioid-ingredients.csv")
 
@@ -50,6 +54,25 @@ def build_data(source: Path, target: Path, *, version: str, released: date) -> N
         _write(target / name, COLUMNS[name], rows)
     seal(target, version=version, released=released)
     load_knowledge(target)
+
+
+def seal_changes(directory: Path, *, version: str | None, released: date | None) -> Manifest:
+    """Seal a directory that was changed by hand, and return its manifest.
+
+    One version is one content: cards, ledger and audit name the version alone. Raises
+    KnowledgeError when the version already stands for other content, here or in the package, and
+    when a file cannot be sealed.
+    """
+    wanted = manifest_of(directory, version=version, released=released)
+    for known in (read_manifest(directory), read_manifest(DATA_DIRECTORY)):
+        if known.version == wanted.version and known.digest != wanted.digest:
+            fault = (
+                f"{MANIFEST}: version: {known.version} stands for other content (digest "
+                f"{known.digest}, now {wanted.digest}); pass --version with one of its own, such "
+                "as 2026.11.0-NAME.NUMBER"
+            )
+            raise KnowledgeError((fault,))
+    return seal(directory, version=version, released=released)
 
 
 def _write(path: Path, columns: tuple[str, ...], rows: list[dict[str, str]]) -> None:

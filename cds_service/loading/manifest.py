@@ -22,7 +22,8 @@ DIGEST_LENGTH = 12
 
 _HEADER = """\
 # What this directory holds and where it comes from. The build writes version, released, rows and
-# sha256; the rest is written by hand. After a change: python -m cds_service.data_build --seal DIR
+# sha256; the rest is written by hand. After a change:
+# python -m cds_service.data_build --seal DIR --version 2026.11.0-ourhospital.1
 """
 _FIELDS: Mapping[str, type] = {
     "content": str,
@@ -87,7 +88,7 @@ def integrity_faults(directory: Path, manifest: Manifest) -> tuple[str, ...]:
         if checksum(path) != file.sha256:
             faults.append(
                 f"{file.name}: altered (its checksum is not the one in {MANIFEST}); if the change "
-                f"is meant: python -m cds_service.data_build --seal {directory}"
+                f"is meant: python -m cds_service.data_build --seal {directory} --version VERSION"
             )
         elif (rows := _rows_of(path)) not in (file.rows, None):
             faults.append(f"{MANIFEST}: {file.name}: rows: {file.rows}, but the file has {rows}")
@@ -95,16 +96,25 @@ def integrity_faults(directory: Path, manifest: Manifest) -> tuple[str, ...]:
 
 
 def seal(directory: Path, *, version: str | None = None, released: date | None = None) -> Manifest:
-    """Rewrite the row counts and checksums of `knowledge.toml`; return what it now says.
+    """Write `knowledge.toml` as `manifest_of` returns it; raise KnowledgeError as it does."""
+    sealed = manifest_of(directory, version=version, released=released)
+    (directory / MANIFEST).write_text(_as_toml(sealed), encoding="utf-8", newline="\n")
+    return sealed
 
-    A file without an entry, or an entry without its file, raises KnowledgeError: where a file
-    comes from is for a person to write.
+
+def manifest_of(
+    directory: Path, *, version: str | None = None, released: date | None = None
+) -> Manifest:
+    """Return the manifest with the row counts and checksums that the files have now.
+
+    Version and date stay as they are where none is given. A file without an entry, or an entry
+    without its file, raises KnowledgeError: where a file comes from is for a person to write.
     """
     manifest = read_manifest(directory)
     faults = _inventory_faults(directory, manifest)
     if faults:
         raise KnowledgeError(faults)
-    sealed = replace(
+    return replace(
         manifest,
         version=version or manifest.version,
         released=released or manifest.released,
@@ -115,8 +125,6 @@ def seal(directory: Path, *, version: str | None = None, released: date | None =
             for file in manifest.files
         ),
     )
-    (directory / MANIFEST).write_text(_as_toml(sealed), encoding="utf-8", newline="\n")
-    return sealed
 
 
 def _inventory_faults(directory: Path, manifest: Manifest) -> tuple[str, ...]:
