@@ -24,7 +24,7 @@ from cds_service.bootstrap import (
     now,
     settings_of_environment,
 )
-from cds_service.cli_developer import new_scenario, prefetch, service_for
+from cds_service.cli_developer import issuer_named, new_scenario, prefetch, service_for
 from cds_service.cli_store import db, feedback
 from cds_service.decision_support import Advice, advise
 from cds_service.errors import CdsServiceError, ConfigurationError, KnowledgeError
@@ -40,6 +40,9 @@ from cds_service.web.demo.first_call import first_call
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _DAY = click.DateTime(["%Y-%m-%d"])
+_ISSUER = click.option(
+    "--issuer", help="Read as a call of this record of issuers.toml: its prefetch keys, its labels."
+)
 _WIDTH = 88
 
 Card = Mapping[str, Any]
@@ -98,10 +101,13 @@ def check() -> None:
 @main.command()
 @click.argument("request_file", metavar="REQUEST.JSON", type=_FILE)
 @click.option("--as-of", type=_DAY, help="Day of the call; today at the site if left out.")
+@_ISSUER
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as the service sends it.")
-def evaluate(request_file: Path, as_of: datetime | None, *, as_json: bool) -> None:
+def evaluate(
+    request_file: Path, as_of: datetime | None, issuer: str | None, *, as_json: bool
+) -> None:
     """Answer a hook call from a file and print its cards."""
-    advice = _advice(request_file, as_of)
+    advice = _advice(request_file, as_of, issuer)
     if as_json:
         click.echo(orjson.dumps({"cards": advice.cards}, option=orjson.OPT_INDENT_2))
     else:
@@ -111,10 +117,13 @@ def evaluate(request_file: Path, as_of: datetime | None, *, as_json: bool) -> No
 @main.command()
 @click.argument("request_file", metavar="REQUEST.JSON", type=_FILE)
 @click.option("--as-of", type=_DAY, help="Day of the call; today at the site if left out.")
+@_ISSUER
 @click.option("--json", "as_json", is_flag=True, help="Print the reasoning as JSON.")
-def explain(request_file: Path, as_of: datetime | None, *, as_json: bool) -> None:
+def explain(
+    request_file: Path, as_of: datetime | None, issuer: str | None, *, as_json: bool
+) -> None:
     """Show the reasoning behind the answer to a hook call: for the chart's own readers only."""
-    advice = _advice(request_file, as_of)
+    advice = _advice(request_file, as_of, issuer)
     if advice.assessment is None:
         click.echo("The user is no practitioner: nothing was looked at, and no card is shown.")
         return
@@ -144,14 +153,19 @@ main.add_command(new_scenario)
 main.add_command(prefetch)
 
 
-def _advice(request_file: Path, as_of: datetime | None) -> Advice:
-    """Answer the request in the file; only FHIR servers on this machine are called."""
+def _advice(request_file: Path, as_of: datetime | None, name: str | None) -> Advice:
+    """Answer the request in the file; only FHIR servers on this machine are called.
+
+    `name` is that of the issuer whose prefetch keys and use of labels count, None for nobody's.
+    """
     settings = settings_of_environment()
     site = load_site(settings)
+    catalogue = services(site.knowledge)
+    local = development_issuer(use_labelled=settings.use_labelled)
+    caller = local if name is None else issuer_named(name, load_issuers(settings, catalogue))
     body = read_object(request_file.read_bytes())
-    service = service_for(body.get("hook"), services(site.knowledge))
+    service = service_for(body.get("hook"), catalogue)
     request = read_request(body, service)
-    caller = development_issuer(use_labelled=settings.use_labelled)
     client = fhir_client(settings)
     try:
         return advise(
@@ -161,10 +175,11 @@ def _advice(request_file: Path, as_of: datetime | None) -> Advice:
             fhir=client.access(
                 request.fhir_server,
                 request.access_token,
-                may_call=lambda base: caller.may_call(base, tenant=None),
+                may_call=lambda base: local.may_call(base, tenant=None),
             ),
             as_of=(as_of or now().astimezone(site.time_zone)).date(),
             use_labelled=caller.use_labelled,
+            key_map=caller.prefetch_keys,
         )
     finally:
         client.close()

@@ -45,7 +45,9 @@ def prefetch(name: str | None, *, as_json: bool) -> None:
     """Print what each service wants as prefetch, for clients that do not read discovery."""
     settings = bootstrap.settings_of_environment()
     catalogue = services(bootstrap.load_site(settings).knowledge)
-    issuer = None if name is None else _issuer(name, bootstrap.load_issuers(settings, catalogue))
+    issuer = (
+        None if name is None else issuer_named(name, bootstrap.load_issuers(settings, catalogue))
+    )
     tables = {
         f"{settings.address}/cds-services/{service.id}": (service, _rows(service, issuer))
         for service in catalogue
@@ -62,7 +64,8 @@ def prefetch(name: str | None, *, as_json: bool) -> None:
         click.echo("".join(f"{key}\t{need}\t{template}\n" for key, need, template in rows))
 
 
-def _issuer(name: str, issuers: tuple[Issuer, ...]) -> Issuer:
+def issuer_named(name: str, issuers: tuple[Issuer, ...]) -> Issuer:
+    """Return the issuer whose record has the name; raises ConfigurationError where none has."""
     for issuer in issuers:
         if issuer.name == name:
             return issuer

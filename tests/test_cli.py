@@ -83,6 +83,33 @@ def test_explain_says_why_it_has_nothing_to_say_to_a_patient(tmp_path: Path) -> 
     assert "no practitioner" in run("explain", file, *DAY).output
 
 
+@pytest.mark.parametrize("command", ["evaluate", "explain"])
+def test_a_call_with_the_keys_of_its_client_is_read_as_the_service_reads_it(
+    tmp_path: Path, command: str
+) -> None:
+    issuers = tmp_path / "issuers.toml"
+    issuers.write_text(
+        '[[issuer]]\nname = "north"\nissuer = "n"\nkey_set_url = "https://n.example/jwks"\n'
+        'prefetch_keys = { "-problems" = "conditions" }\n'
+    )
+    site = {"issuers_file": str(issuers), "public_url": "https://cds.example.org"}
+    body = json.loads(WARNED.read_bytes())
+    del body["prefetch"]["conditions"]
+    body["prefetch"]["-problems"] = {"resourceType": "Bundle", "type": "searchset", "total": 0}
+    captured = tmp_path / "captured.json"
+    captured.write_text(json.dumps(body))
+
+    refused = run(command, captured, *DAY, **site)
+    assert (refused.exit_code, "prefetch key 'conditions'" in refused.stderr) == (1, True)
+    read = run(command, captured, *DAY, "--issuer", "north", **site)
+    assert (read.exit_code, read.stderr) == (0, "")
+    unknown = run(command, captured, *DAY, "--issuer", "south", **site)
+    assert (unknown.exit_code, unknown.stderr) == (
+        2,
+        "issuer south: there is no such record; there are: north\n",
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
