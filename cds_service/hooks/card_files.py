@@ -146,8 +146,9 @@ def _deck(
 
 
 def _digest(directory: Path) -> str:
+    """Return twelve hexadecimal digits over names and bytes: of the cards, and of `/about`."""
     digest = hashlib.sha256()
-    for path in sorted(directory.glob("*.toml")):
+    for path in sorted([*directory.glob("*.toml"), *directory.glob("about/about.toml")]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 

@@ -107,8 +107,8 @@ class Link:
 class CardDeck:
     """All cards of one edition.
 
-    `digest` changes with any byte of any file they came from. `offers` are all that any card may
-    make, stand-ins included.
+    `digest` changes with any byte of any file they came from, or of the words of `/about`.
+    `offers` are all that any card may make, stand-ins included.
     """
 
     public_url: str

@@ -64,8 +64,17 @@ def test_a_copy_loads_like_the_original(cards: Cards, deck: CardDeck) -> None:
     assert copy.public_url == URL
 
 
-def test_the_digest_changes_with_one_byte(cards: Cards, deck: CardDeck) -> None:
-    cards.change("override-reasons", "Patient declines", "Patient  declines")
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("override-reasons", "Patient declines", "Patient  declines"),
+        ("about/about", "Not given by this installation.", "The pain clinic, extension nine."),
+    ],
+)
+def test_the_digest_changes_with_one_byte_of_cards_or_about(
+    cards: Cards, deck: CardDeck, name: str, old: str, new: str
+) -> None:
+    cards.change(name, old, new)
     copy = load_cards(cards.directory, knowledge=cards.knowledge, public_url=URL)
     assert copy.digest != deck.digest
 
