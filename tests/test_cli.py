@@ -13,7 +13,7 @@ from cds_service.bootstrap import compose
 from cds_service.cli import main
 from cds_service.errors import ConfigurationError
 from cds_service.settings import Settings
-from tests.scenarios import FOLDER
+from tests.scenarios import FOLDER, read_scenario
 
 WARNED = FOLDER / "order-sign" / "renewal-after-300-days-bereaved" / "request.json"
 SUPPRESSED = FOLDER / "order-sign" / "active-cancer" / "request.json"
@@ -53,10 +53,9 @@ def test_evaluate_prints_the_card_as_a_person_reads_it() -> None:
 
 def test_evaluate_prints_the_answer_as_it_is_sent() -> None:
     result = run("evaluate", WARNED, *DAY, "--json")
-    recorded = json.loads(WARNED.with_name("response.json").read_bytes())
-    [card] = json.loads(result.output)["cards"]
-    assert card["summary"] == recorded["cards"][0]["summary"]
-    assert card["detail"] == recorded["cards"][0]["detail"]
+    recorded = read_scenario(WARNED.parent).recorded
+    [card], [expected] = json.loads(result.output)["cards"], recorded["cards"]
+    assert (card["summary"], card["detail"]) == (expected["summary"], expected["detail"])
 
 
 def test_evaluate_says_when_there_is_no_card() -> None:

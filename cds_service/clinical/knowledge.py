@@ -245,7 +245,7 @@ class PhysicalPainConcept:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Knowledge:
-    """One version of everything above. `version` and `digest` are shown on cards and in /about.
+    """One version of everything above, which cards, discovery and /about show.
 
     `digest` changes with any byte of any data file. `mme_edition` names the table of factors.
     """

@@ -14,6 +14,8 @@ from cds_service.clinical.terminology import LOINC
 from cds_service.queries import Query
 
 SPECIFICATION_VERSION = "3.0.0"
+KNOWLEDGE_EXTENSION = "cds-service.opioid-social-pain.knowledge"
+"""The member of a service's `extension` in discovery that names the knowledge it works with."""
 """The version of the CDS Hooks specification the services implement."""
 
 _PAGE = 200
@@ -40,6 +42,7 @@ class Service:
     description: str
     usage_requirements: str
     prefetch: tuple[Query, ...]
+    knowledge: str
 
     def discovery_entry(self) -> dict[str, object]:
         """Return the service as discovery lists it."""
@@ -51,6 +54,7 @@ class Service:
             "usageRequirements": self.usage_requirements,
             "version": SPECIFICATION_VERSION,
             "prefetch": {query.key: query.template for query in self.prefetch},
+            "extension": {KNOWLEDGE_EXTENSION: self.knowledge},
         }
 
 
@@ -65,6 +69,7 @@ def services(knowledge: Knowledge) -> tuple[Service, ...]:
             description=f"{_ABOUT} {_AUDIENCE}",
             usage_requirements=f"{needed}; without them the answer is 412.",
             prefetch=_queries(knowledge, orders_required=True),
+            knowledge=stamp_of(knowledge),
         ),
         Service(
             id="opioid-social-pain-order-select",
@@ -76,6 +81,7 @@ def services(knowledge: Knowledge) -> tuple[Service, ...]:
                 "are looked at."
             ),
             prefetch=_queries(knowledge, orders_required=True),
+            knowledge=stamp_of(knowledge),
         ),
         Service(
             id="opioid-social-pain-order-sign",
@@ -84,6 +90,7 @@ def services(knowledge: Knowledge) -> tuple[Service, ...]:
             description=f"{_ABOUT} {_AUDIENCE}",
             usage_requirements=f"{needed}; without them the answer is 412.",
             prefetch=_queries(knowledge, orders_required=True),
+            knowledge=stamp_of(knowledge),
         ),
         Service(
             id="opioid-social-pain-medication-refill",
@@ -96,8 +103,17 @@ def services(knowledge: Knowledge) -> tuple[Service, ...]:
                 "possibly long-term."
             ),
             prefetch=_queries(knowledge, orders_required=False),
+            knowledge=stamp_of(knowledge),
         ),
     )
+
+
+def stamp_of(knowledge: Knowledge) -> str:
+    """Return what tells this knowledge from any other, even one that claims its version.
+
+    Source: security-reliability.md T47.
+    """
+    return f"{knowledge.version} ({knowledge.digest})"
 
 
 def discovery(catalogue: Iterable[Service]) -> dict[str, object]:

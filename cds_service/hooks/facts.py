@@ -15,6 +15,7 @@ from cds_service.clinical.assessment import Assessment
 from cds_service.clinical.criteria import Evidence
 from cds_service.clinical.record import GapKind
 from cds_service.clinical.rules import is_long_term, is_possibly_long_term
+from cds_service.hooks.catalogue import stamp_of
 from cds_service.hooks.phrases import UNNAMED_SENSITIVITIES, Phrases
 from cds_service.hooks.wording import Value
 
@@ -188,7 +189,7 @@ FACTS: Mapping[str, Fact] = {
     "recorded": Fact(of=_recorded),
     "pain_named": Fact(of=_pain_named),
     "unknown": Fact(of=_unknown, is_always_known=True),
-    "knowledge_version": Fact(of=lambda a, _: a.knowledge.version, is_always_known=True),
+    "knowledge_version": Fact(of=lambda a, _: stamp_of(a.knowledge), is_always_known=True),
     "long_term_days": Fact(
         of=lambda a, _: a.knowledge.thresholds.long_term_more_than_days,
         widest=999,

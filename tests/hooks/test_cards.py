@@ -53,7 +53,7 @@ def test_the_warning_card_reads_like_this(deck: CardDeck, knowledge: Knowledge) 
         "**Not known:** nothing found missing in the records used.",
         "Expert essay (Sullivan & Ballantyne 2021), not a guideline. This service reports what is "
         "recorded, for the prescriber's judgement; knowledge version "
-        f"{knowledge.version}.",
+        f"{knowledge.version} ({knowledge.digest}).",
     ]
 
 

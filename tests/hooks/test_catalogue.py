@@ -9,7 +9,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cds_service.clinical.knowledge import Knowledge
-from cds_service.hooks.catalogue import Service, discovery, services
+from cds_service.hooks.catalogue import (
+    KNOWLEDGE_EXTENSION,
+    Service,
+    discovery,
+    services,
+)
 from tests.hooks.builders import leaves
 
 DISCOVERY_SCHEMA = {
@@ -35,6 +40,7 @@ DISCOVERY_SCHEMA = {
                         "minProperties": 1,
                         "additionalProperties": {"type": "string", "minLength": 1},
                     },
+                    "extension": {"type": "object", "minProperties": 1},
                 },
             },
         }
@@ -56,6 +62,15 @@ def test_discovery_fits_the_tables_of_the_specification(catalogue: tuple[Service
     body = json.loads(json.dumps(discovery(catalogue)))
     Draft202012Validator(DISCOVERY_SCHEMA).validate(body)
     assert all(leaf not in (None, "", [], {}) for leaf in leaves(body))
+
+
+def test_discovery_names_the_knowledge_down_to_its_content(
+    catalogue: tuple[Service, ...], knowledge: Knowledge
+) -> None:
+    entries = json.loads(json.dumps(discovery(catalogue)))["services"]
+    assert [entry["extension"] for entry in entries] == [
+        {KNOWLEDGE_EXTENSION: f"{knowledge.version} ({knowledge.digest})"}
+    ] * len(entries)
 
 
 def test_each_hook_has_one_service_with_an_id_of_its_own(catalogue: tuple[Service, ...]) -> None:

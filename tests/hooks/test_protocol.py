@@ -31,6 +31,7 @@ def service(hook: Hook) -> Service:
         description="description",
         usage_requirements="requirements",
         prefetch=(),
+        knowledge="2026.1 (0)",
     )
 
 
