@@ -52,8 +52,9 @@ class HookRequest:
     `encounter_id` when it is absent or no FHIR id. `prefetch` is as sent: a key with None is known
     to be empty, a key that is not there is not known. `orders` are the drafts being ordered:
     MedicationRequests, and entries too broken to say what they are (each an object, perhaps
-    empty); on order-select those of `selections`. `other_draft_entries` are all the rest. `trigger`
-    is the number of what made the client call, as Epic states it: "60" for opening a chart.
+    empty); on order-select those of `selections`, or all if one of these names no draft.
+    `other_draft_entries` are all the rest. `trigger` is the number of what made the client call, as
+    Epic states it: "60" for opening a chart.
     """
 
     service_id: str
@@ -151,18 +152,39 @@ def _drafts(
     """Return the drafts being ordered, and all other entries of the context."""
     if hook not in _ORDERS:
         return (), ()
-    selections = None
+    drafts = _resources(cast(JsonObject, context[_ORDERS[hook]]))
+    selected = None
     if hook == "order-select":
-        selections = {_type_and_id(item) for item in cast("list[str]", context["selections"])}
+        selected = _selected(cast("list[str]", context["selections"]), drafts)
     chosen: list[JsonObject] = []
     others: list[JsonObject] = []
-    for resource in _resources(cast(JsonObject, context[_ORDERS[hook]])):
-        resource_type = resource.get("resourceType")
-        is_chosen = resource_type == "MedicationRequest" or not isinstance(resource_type, str)
-        if selections is not None:
-            is_chosen = is_chosen and f"{resource_type}/{resource.get('id')}" in selections
-        (chosen if is_chosen else others).append(resource)
+    for draft in drafts:
+        resource_type = draft.get("resourceType")
+        is_order = resource_type == "MedicationRequest" or not isinstance(resource_type, str)
+        is_chosen = is_order and (selected is None or not selected.isdisjoint(_names(draft)))
+        (chosen if is_chosen else others).append(draft)
     return tuple(chosen), tuple(others)
+
+
+def _selected(selections: list[str], drafts: list[JsonObject]) -> frozenset[str] | None:
+    """Return the names of what is being chosen; None, for all, when a selection names no draft."""
+    selected = frozenset(map(_named_by, selections))
+    return selected if selected <= {name for draft in drafts for name in _names(draft)} else None
+
+
+def _names(draft: JsonObject) -> tuple[str, ...]:
+    """Return what a selection may call a draft: its type and id, or its id."""
+    id_ = str(draft.get("id") or "")
+    return (f"{draft.get('resourceType')}/{id_}", id_) if id_ else ()
+
+
+def _named_by(selection: str) -> str:
+    """Return the type and id that a selection states, or the bare id.
+
+    It may be absolute, with a version, a URN, or begin with `#`.
+    """
+    plain = selection.strip().split("/_history/", 1)[0].rstrip("/").removeprefix("#")
+    return plain.rpartition(":")[2] if plain.startswith("urn:") else "/".join(plain.split("/")[-2:])
 
 
 def _resources(bundle: JsonObject) -> list[JsonObject]:
@@ -178,8 +200,3 @@ def _resources(bundle: JsonObject) -> list[JsonObject]:
         resource = entry.get("resource") if isinstance(entry, dict) else None
         found.append(resource if isinstance(resource, dict) else {})
     return found
-
-
-def _type_and_id(reference: str) -> str:
-    """Return the last two parts of a reference, so that an absolute one is understood as well."""
-    return "/".join(reference.split("/")[-2:])

@@ -345,15 +345,55 @@ def test_only_selected_orders_are_being_chosen() -> None:
     assert request.other_draft_entries == (other, IMAGING)
 
 
-def test_a_selection_may_be_an_absolute_reference() -> None:
-    selections = ["https://ehr.example/r4/MedicationRequest/103"]
-    assert read("order-select", {"selections": selections}).orders == (OPIOID,)
+@pytest.mark.parametrize(
+    "selection",
+    [
+        "https://ehr.example/r4/MedicationRequest/103",
+        "https://ehr.example/r4/MedicationRequest/103/_history/2",
+        "MedicationRequest/103/_history/1",
+        "MedicationRequest/103/",
+        " MedicationRequest/103 ",
+        "103",
+        "#103",
+        "urn:uuid:103",
+    ],
+)
+def test_a_selection_is_understood_however_it_names_the_order(selection: str) -> None:
+    other = OPIOID | {"id": "104"}
+    request = read(
+        "order-select", {"selections": [selection], "draftOrders": bundle(other, OPIOID)}
+    )
+    assert request.orders == (OPIOID,)
+    assert request.other_draft_entries == (other,)
 
 
-def test_a_selection_that_names_no_draft_selects_nothing() -> None:
-    request = read("order-select", {"selections": ["MedicationRequest/999"]})
-    assert request.orders == ()
-    assert request.other_draft_entries == (OPIOID,)
+@pytest.mark.parametrize(
+    "selections",
+    [
+        ["MedicationRequest/999"],
+        ["MedicationRequest/103", "MedicationRequest/999"],
+        ["NutritionOrder/103"],
+        ["MedicationRequest/None"],
+        ["MedicationRequest/"],
+        [""],
+        ["#"],
+    ],
+)
+def test_where_a_selection_names_no_draft_all_drafts_are_being_chosen(
+    selections: list[str],
+) -> None:
+    """What is being chosen is not known then, and silence would say that it is no opioid."""
+    nameless: Body = {"resourceType": "MedicationRequest"}
+    sent = {"selections": selections, "draftOrders": bundle(OPIOID, nameless, IMAGING, None)}
+    request = read("order-select", sent)
+    assert request.orders == (OPIOID, nameless, {})
+    assert request.other_draft_entries == (IMAGING,)
+
+
+@pytest.mark.parametrize("selections", [[], ["ServiceRequest/7"]])
+def test_selections_of_no_medication_order_choose_none(selections: list[str]) -> None:
+    sent = {"selections": selections, "draftOrders": bundle(OPIOID, IMAGING)}
+    assert read("order-select", sent).orders == ()
 
 
 def test_selections_must_be_texts() -> None:
