@@ -108,6 +108,26 @@ def test_without_the_medication_the_name_beside_the_reference_is_read(
     assert "Daily dose: at least 30 MME" in detail  # of the current order; the draft gives none
 
 
+@pytest.mark.parametrize("id_", ["another", None])
+@pytest.mark.parametrize(
+    "full_url",
+    ["urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", "https://ehr.example.org/r4/Medication/m9"],
+)
+@pytest.mark.parametrize("where", ["draftOrders", "prefetch"])
+def test_the_medication_is_found_by_the_full_url_of_its_entry(
+    service: Running, epic: Json, where: str, full_url: str, id_: str | None
+) -> None:
+    entry = draft_entries(epic)[1]
+    entry["fullUrl"] = full_url
+    entry["resource"]["id"] = id_
+    draft = draft_entries(epic)[0]["resource"]
+    draft["medicationReference"] = {"reference": full_url}
+    if where == "prefetch":
+        epic["prefetch"]["medications"] = {"resourceType": "Bundle", "entry": [entry]}
+        del draft_entries(epic)[1]
+    assert "Daily dose: 30 MME" in the_card(service, epic)["detail"]
+
+
 def test_without_any_name_the_card_says_that_the_drug_could_not_be_identified(
     service: Running, epic: Json
 ) -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
+from cds_service.fhir.reading.references import id_stated_by
+
 Resource: TypeAlias = Mapping[str, object]
 
 _HARMLESS = ("warning", "information", "success")
@@ -21,6 +23,8 @@ _NO_RESOURCE = ("", "Bundle")
 class Listing(NamedTuple):
     """The resources of one prefetch value or answer, OperationOutcomes left out.
 
+    A resource of a Bundle that has no id has that of its entry's fullUrl, and a Medication that has
+    another is there twice: references may name it by either.
     `is_list` is False for a single resource. `is_refused`: an OperationOutcome of severity error or
     fatal (or an unreadable one) came with it, so the list is not known. `is_cut`: there are more
     resources than these, and no link to them. `unreadable` holds the places, from 1, of entries
@@ -125,9 +129,14 @@ def _bundle(bundle: Resource) -> Listing | None:
         elif kind == "OperationOutcome":
             is_refused = is_refused or _is_error(resource)
         else:
-            resources.append(resource)
             types.add(kind)
             included += "search" in entry and _is_included(entry)
+            if resource.get("id") and kind != "Medication":
+                resources.append(resource)
+            else:
+                found = _identified(resource, id_stated_by(entry.get("fullUrl"), kind))
+                resources += found
+                included += len(found) - 1
     link = next_link(bundle) if "link" in bundle else None
     matches = len(resources) + len(unreadable) - included
     stated = bundle.get("total")
@@ -142,6 +151,18 @@ def _bundle(bundle: Resource) -> Listing | None:
         matches=matches,
         total=total,
     )
+
+
+def _identified(resource: Resource, stated: str | None) -> tuple[Resource, ...]:
+    """Return the resource under the id it has, or else under the one its fullUrl states.
+
+    One that has another id than that, as only a Medication is asked for, is found under both.
+    """
+    id_ = resource.get("id")
+    if stated is None or str(id_).lower() == stated.lower():
+        return (resource,)
+    named = {**resource, "id": stated}
+    return (resource, named) if id_ else (named,)
 
 
 def _is_included(entry: Resource) -> bool:

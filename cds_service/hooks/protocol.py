@@ -25,6 +25,10 @@ PRACTITIONERS = frozenset({"Practitioner", "PractitionerRole"})
 _EPIC_TRIGGER = "com.epic.cdshooks.request.bpa-trigger-action"
 _TRIGGER = re.compile(r"[0-9]{1,4}")
 _FHIR_ID = re.compile(r"(?!\.+$)[A-Za-z0-9.\-]{1,64}")
+_FULL_URL = re.compile(
+    r"(?:urn:(?:uuid|oid):|(?:.*/)?(?P<type>[A-Za-z]+)/)"
+    r"(?P<id>[A-Za-z0-9.\-_]{1,128})(?:/_history/.*)?"
+)
 _ORDERS: Mapping[Hook, str] = {
     "order-select": "draftOrders",
     "order-sign": "draftOrders",
@@ -190,13 +194,36 @@ def _named_by(selection: str) -> str:
 def _resources(bundle: JsonObject) -> list[JsonObject]:
     """Return the resources of a Bundle (its type may be absent) or the one bare resource.
 
-    An entry that holds no object brings an empty one, so that it is not lost silently.
+    An entry that holds no object brings an empty one, so that it is not lost silently; the id may
+    stand in the fullUrl alone.
     """
     if bundle.get("resourceType", "Bundle") != "Bundle":
         return [bundle]
     entries = bundle.get("entry") or []
     found: list[JsonObject] = []
     for entry in entries if isinstance(entries, list) else [entries]:
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        found.append(resource if isinstance(resource, dict) else {})
+        holder = entry if isinstance(entry, dict) else {}
+        resource = holder.get("resource")
+        if isinstance(resource, dict):
+            found += _identified(resource, holder.get("fullUrl"))
+        else:
+            found.append({})
     return found
+
+
+def _identified(resource: JsonObject, full_url: object) -> list[JsonObject]:
+    """Return the resource, with the id that its entry's fullUrl states where it has none.
+
+    A Medication that has another id than that is there twice: orders may name it by either.
+
+    Source: conformance.md S-12.
+    """
+    stated = _FULL_URL.fullmatch(full_url) if isinstance(full_url, str) else None
+    kind = resource.get("resourceType")
+    if stated is None or stated["type"] not in (None, kind) or kind == "Patient":
+        return [resource]
+    named = {**resource, "id": stated["id"]}
+    if not resource.get("id"):
+        return [named]
+    is_named_twice = kind == "Medication" and resource["id"] != stated["id"]
+    return [resource, named] if is_named_twice else [resource]

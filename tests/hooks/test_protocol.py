@@ -414,6 +414,49 @@ def test_a_resource_without_a_type_is_passed_on_as_an_unknown_order() -> None:
     assert read("order-sign", {"draftOrders": bundle(untyped)}).orders == (untyped,)
 
 
+@pytest.mark.parametrize(
+    ("full_url", "id_"),
+    [
+        ("urn:uuid:0c3151bd-1cbf", "0c3151bd-1cbf"),
+        ("https://ehr.example/r4/MedicationRequest/103", "103"),
+        ("https://ehr.example/r4/MedicationRequest/103/_history/2", "103"),
+    ],
+)
+def test_a_draft_without_an_id_has_that_of_its_full_url(full_url: str, id_: str) -> None:
+    nameless = without(OPIOID, "id")
+    draft_orders = {"entry": [{"fullUrl": full_url, "resource": nameless}, {"resource": OPIOID}]}
+    sent = {"selections": [f"MedicationRequest/{id_}"], "draftOrders": draft_orders}
+    assert read("order-select", sent).orders[0] == nameless | {"id": id_}
+
+
+@pytest.mark.parametrize(
+    "full_url", [None, 7, [], "", "urn:uuid:", "103", "https://ehr.example/r4/Condition/103"]
+)
+def test_a_full_url_that_states_no_id_of_the_type_gives_none(full_url: object) -> None:
+    nameless = without(OPIOID, "id")
+    entries = [{"fullUrl": full_url, "resource": one} for one in (nameless, MEDICATION)]
+    request = read("order-sign", {"draftOrders": {"entry": entries}})
+    assert (request.orders, request.other_draft_entries) == ((nameless,), (MEDICATION,))
+
+
+def test_a_medication_among_the_drafts_is_found_under_its_id_and_under_its_full_url() -> None:
+    entries = [
+        {"fullUrl": "urn:uuid:x1", "resource": MEDICATION},
+        {"fullUrl": "https://ehr.example/r4/Medication/m", "resource": MEDICATION},
+        {"fullUrl": "urn:uuid:x2", "resource": without(MEDICATION, "id")},
+        {"fullUrl": "urn:uuid:x3", "resource": IMAGING},
+    ]
+    others = read("order-sign", {"draftOrders": {"entry": entries}}).other_draft_entries
+    under = [MEDICATION, MEDICATION | {"id": "x1"}, MEDICATION, MEDICATION | {"id": "x2"}]
+    assert others == (*under, IMAGING)
+
+
+def test_a_urn_is_not_the_id_of_a_patient_among_the_drafts() -> None:
+    entry = {"fullUrl": "urn:uuid:x1", "resource": {"resourceType": "Patient"}}
+    request = read("order-sign", {"draftOrders": {"entry": [entry]}})
+    assert request.other_draft_entries == ({"resourceType": "Patient"},)
+
+
 def test_a_refill_of_several_medications_is_read_whole() -> None:
     second = OPIOID | {"id": "104"}
     request = read("medication-refill", {"medications": bundle(OPIOID, second, MEDICATION)})

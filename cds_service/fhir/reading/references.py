@@ -56,6 +56,26 @@ def target(reference: str) -> Target:
     return Target(kind.rpartition("/")[2] or None, id_)
 
 
+def id_stated_by(full_url: object, resource_type: str) -> str | None:
+    """Return the id that the fullUrl of a Bundle entry states for its resource, or None.
+
+    A URN is an address inside the Bundle, by which the call cannot know its Patient.
+
+    Source: FHIR R4, Bundle, "Resolving references in Bundles"; conformance.md S-12.
+
+    >>> id_stated_by("https://ehr.example/r4/Medication/m1", "Medication")
+    'm1'
+    >>> id_stated_by("urn:uuid:0f9e", "Patient") is None
+    True
+    """
+    if not isinstance(full_url, str):
+        return None
+    named = target(full_url)
+    is_urn = full_url.strip().startswith(_URN) and resource_type != "Patient"
+    states_id = (is_urn or named.resource_type == resource_type) and _is_plain(named.id)
+    return named.id if states_id else None
+
+
 class PatientOfCall:
     """Tells resources of the patient of the call from others; each reference is parsed once."""
 
