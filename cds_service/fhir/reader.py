@@ -127,12 +127,14 @@ def _sorted_out(
     set_aside = []
     names = []
     for source in sources:
-        resource, kind, name, _ = source
+        resource, kind, name, _, _ = source
         names.append(name)
         is_of_patient = patient.is_subject_of(resource)
+        if is_of_patient is None:
+            source = source._replace(has_unknown_subject=True)
         # Labels are in `meta`, which the resources of many clients do not have.
         is_withheld_ = "meta" in resource and is_withheld(resource, use_labelled=use_labelled)
-        if is_of_patient and not is_withheld_:
+        if is_of_patient is not False and not is_withheld_:
             usable[kind].append(source)
         else:
             set_aside.append(source)

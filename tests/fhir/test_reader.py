@@ -10,12 +10,14 @@ from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import DataGap, GapKind
 from cds_service.errors import PatientMismatch
 from tests.fhir.charts import (
+    HOSPICE_CARE,
     HYPERTENSION,
     LISINOPRIL,
     PATIENT,
     SUBJECT,
     Json,
     condition,
+    event,
     gap_kinds,
     observation,
     only_order,
@@ -153,6 +155,8 @@ class TestOtherPatients:
             "Patient/p2",
             "https://ehr.example/r4/Patient/p2",
             "Patient/p2/_history/1",
+            "Patient/p2/",
+            "patient/p2",
             "urn:uuid:8a9d7b52-0000-0000-0000-000000000000",
             "p2",
             "Patient/P1",
@@ -216,6 +220,9 @@ class TestOtherPatients:
             {"reference": "Patient/p1"},
             {"reference": "https://ehr.example/r4/Patient/p1"},
             {"reference": "Patient/p1/_history/3"},
+            {"reference": "Patient/p1/"},
+            {"reference": "patient/p1"},
+            {"reference": "https://ehr.example/r4/PATIENT/p1/"},
             {"reference": "urn:uuid:P1"},
             {"reference": "p1"},
             {"reference": "#pat"},
@@ -232,6 +239,53 @@ class TestOtherPatients:
     def test_an_order_for_a_group_is_not_this_patients(self, knowledge: Knowledge) -> None:
         record = read(knowledge, order(subject={"reference": "Group/g1"}))
         assert (record.orders, record.unrelated) == ((), ("MedicationRequest/o1",))
+
+    @pytest.mark.parametrize("of_group", ["Group/g1", "group/g1/", "Device/d", "Location/l"])
+    def test_what_is_about_another_kind_of_subject_is_no_gap(
+        self, knowledge: Knowledge, of_group: str
+    ) -> None:
+        record = read(knowledge, order(subject={"reference": of_group}))
+        assert (record.unrelated, record.gaps) == (("MedicationRequest/o1",), ())
+
+    @pytest.mark.parametrize("reference", ["Patent/p1", "Person/p1", "Encounter/e1", "p1/Patient"])
+    @pytest.mark.parametrize(
+        ("resource", "kind"),
+        [
+            (order(), GapKind.ORDER_UNREADABLE),
+            (condition(), GapKind.CONDITION_UNREADABLE),
+            (observation(valueInteger=12), GapKind.OPTIONAL_UNREADABLE),
+            (event("Procedure", code=HOSPICE_CARE), GapKind.OPTIONAL_UNREADABLE),
+        ],
+    )
+    def test_what_concerns_a_rule_and_whose_subject_cannot_be_told_is_a_gap(
+        self, knowledge: Knowledge, resource: Json, kind: GapKind, reference: str
+    ) -> None:
+        record = read(knowledge, resource | {"subject": {"reference": reference}})
+        (gap,) = record.gaps
+        name = f"{resource['resourceType']}/{resource['id']}"
+        assert (gap.kind, gap.where, gap.element) == (kind, name, "subject")
+        assert reference not in repr(gap)
+        assert (record.orders, record.conditions, record.unrelated) == ((), (), ())
+        assert (record.observations, record.care_events) == ((), ())
+
+    def test_a_draft_whose_subject_cannot_be_told_is_a_gap_of_a_draft(
+        self, knowledge: Knowledge
+    ) -> None:
+        (gap,) = read(knowledge, drafts=(order(subject={"reference": "Patent/p1"}),)).gaps
+        assert (gap.kind, gap.is_draft) == (GapKind.ORDER_UNREADABLE, True)
+
+    def test_what_concerns_no_rule_is_no_gap_whoever_it_is_about(
+        self, knowledge: Knowledge
+    ) -> None:
+        unknown = {"reference": "Patent/p1"}
+        record = read(
+            knowledge,
+            order(subject=unknown, medicationCodeableConcept=LISINOPRIL),
+            condition(subject=unknown, code=HYPERTENSION),
+            event("Immunization", subject=unknown),
+        )
+        assert record.gaps == ()
+        assert len(record.unrelated) == 3
 
 
 class TestLabels:

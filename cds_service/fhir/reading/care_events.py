@@ -82,8 +82,7 @@ def read_care_event(source: Source, surroundings: Surroundings) -> Reading[CareE
     codings = tuple(dict.fromkeys([coding for one in coded for coding in one.codings]))
     if not codings or not (is_request or any(one.is_in_tables for one in coded)):
         return NOTHING
-    element = Element(source.resource)
-    element.refuse_modifier_extension()
+    element = source.opened()
     status = element.code("status", shape.statuses)
     if status is None and not element.lost:
         element.note("status")

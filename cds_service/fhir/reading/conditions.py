@@ -56,8 +56,7 @@ def read_condition(source: Source, surroundings: Surroundings) -> Reading[Condit
     codings, is_in_tables = concepts.coded(source.resource.get("code"))
     if codings and not is_in_tables:
         return NOTHING
-    element = Element(source.resource)
-    element.refuse_modifier_extension()
+    element = source.opened()
     clinical_status = _status(element, "clinicalStatus", CLINICAL_STATUSES, surroundings)
     verification_status = _status(
         element, "verificationStatus", VERIFICATION_STATUSES, surroundings

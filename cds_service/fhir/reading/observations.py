@@ -58,8 +58,7 @@ def read_observation(source: Source, surroundings: Surroundings) -> Reading[Obse
     """
     if not _is_in_tables(source.resource, surroundings.concepts):
         return NOTHING
-    element = Element(source.resource)
-    element.refuse_modifier_extension()
+    element = source.opened()
     status = element.code("status", STATUSES)
     if status is None and not element.lost:
         element.note("status")

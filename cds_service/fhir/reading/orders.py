@@ -74,7 +74,7 @@ def read_order(source: Source, surroundings: Surroundings) -> Reading[Order]:
     drug, is_of_concern = medications.named_by(source.resource)
     if not is_of_concern:
         return NOTHING
-    element = Element(source.resource)
+    element = source.opened()
     modifiers = _modifiers(element, is_draft=source.is_draft)
     may_count = _may_count(source, modifiers, element, surroundings.concepts)
     if not may_count and (element.lost or drug is None):
@@ -89,7 +89,6 @@ def read_order(source: Source, surroundings: Surroundings) -> Reading[Order]:
 
 
 def _modifiers(element: Element, *, is_draft: bool) -> _Modifiers:
-    element.refuse_modifier_extension()
     status = element.code("status", STATUSES)
     if status in (None, "unknown") and not is_draft and not element.lost:
         element.note("status")

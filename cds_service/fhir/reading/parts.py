@@ -28,12 +28,24 @@ class Reading(NamedTuple, Generic[Part]):
 
 
 class Source(NamedTuple):
-    """One resource to read: its JSON, its type, and the reference by which the record names it."""
+    """One resource to read: its JSON, its type, and the reference by which the record names it.
+
+    `has_unknown_subject`: it cannot be told whom it is about.
+    """
 
     resource: JsonObject
     resource_type: str
     reference: str
     is_draft: bool = False
+    has_unknown_subject: bool = False
+
+    def opened(self) -> Element:
+        """Return the resource as an element, with what makes it unreadable as a whole noted."""
+        element = Element(self.resource)
+        if self.has_unknown_subject:
+            element.note("subject")
+        element.refuse_modifier_extension()
+        return element
 
     def gap(self, kind: GapKind, reason: str, *, element: str | None = None) -> DataGap:
         """Return a gap of this resource; `reason` is a phrase of ours."""

@@ -11,6 +11,22 @@ from cds_service.errors import PatientMismatch
 _is_plain = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII).fullmatch
 _ABOUT = ("subject", "patient")
 _URN = ("urn:uuid:", "urn:oid:")
+_OTHER_SUBJECTS = frozenset(
+    {
+        "device",
+        "group",
+        "healthcareservice",
+        "location",
+        "medication",
+        "organization",
+        "practitioner",
+        "practitionerrole",
+        "relatedperson",
+        "specimen",
+        "substance",
+    }
+)
+"""What R4 lets `subject` name beside a Patient, in lower case. Source: FHIR R4, all resources."""
 
 
 class Target(NamedTuple):
@@ -44,6 +60,8 @@ def written(reference: object) -> tuple[str, ...]:
 def target(reference: str) -> Target:
     """Return what a literal reference names: relative, absolute, with a version, or a URN.
 
+    A slash at the end means nothing.
+
     >>> target("https://ehr.example/r4/Patient/1/_history/2")
     Target(resource_type='Patient', id='1')
     >>> target("urn:uuid:0F9E")
@@ -52,7 +70,7 @@ def target(reference: str) -> Target:
     reference = reference.strip()
     if reference.startswith(_URN):
         return Target(None, reference.rsplit(":", 1)[1].lower())
-    kind, _, id_ = reference.split("/_history/", 1)[0].rpartition("/")
+    kind, _, id_ = reference.split("/_history/", 1)[0].rstrip("/").rpartition("/")
     return Target(kind.rpartition("/")[2] or None, id_)
 
 
@@ -81,14 +99,16 @@ class PatientOfCall:
 
     def __init__(self, patient_id: str) -> None:
         self._patient_id = patient_id
-        self._known: dict[str, bool] = {f"Patient/{patient_id}": True}
+        self._known: dict[str, bool | None] = {f"Patient/{patient_id}": True}
 
-    def is_subject_of(self, resource: Mapping[str, object]) -> bool:
+    def is_subject_of(self, resource: Mapping[str, object]) -> bool | None:
         """Say whether a resource may be used: it names this patient, or nobody by reference.
 
         A reference with an identifier or a display only, or to a contained resource, is accepted.
-        False: it is about a group, a device or the like. Raises PatientMismatch when it names
-        another patient, or is another Patient; a reference without a type is taken for a patient's.
+        False: it is about a group, a device or the like. None: a reference names what can be no
+        subject, so that it cannot be told whom the resource is about. Raises PatientMismatch when
+        it names another patient, or is another Patient; a reference without a type is taken for a
+        patient's.
 
         Source: security-reliability.md T22.
         """
@@ -106,20 +126,20 @@ class PatientOfCall:
             for reference in written(resource[element])
         ]
         found = tuple(map(self._is_this, about))  # every one is looked at: any may be another's
-        return all(found)
+        return None if None in found and False not in found else all(found)
 
-    def _is_this(self, reference: str) -> bool:
-        known = self._known.get(reference)
-        if known is None:
-            known = self._known[reference] = self._parsed(reference)
-        return known
+    def _is_this(self, reference: str) -> bool | None:
+        if reference not in self._known:
+            self._known[reference] = self._parsed(reference)
+        return self._known[reference]
 
-    def _parsed(self, reference: str) -> bool:
+    def _parsed(self, reference: str) -> bool | None:
         if reference.strip().startswith("#"):
             return True
         resource_type, id_ = target(reference)
-        if resource_type not in (None, "Patient"):
-            return False
+        kind = (resource_type or "Patient").lower()
+        if kind != "patient":
+            return False if kind in _OTHER_SUBJECTS else None
         is_urn_of_this = reference.strip().startswith(_URN) and id_ == self._patient_id.lower()
         if not is_urn_of_this:
             self._refuse_another(id_)
