@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
+from cds_service.fhir.reading import values
 from cds_service.fhir.reading.references import id_stated_by
 
 Resource: TypeAlias = Mapping[str, object]
@@ -18,6 +19,7 @@ Resource: TypeAlias = Mapping[str, object]
 _HARMLESS = ("warning", "information", "success")
 _NO_RESOURCE = ("", "Bundle")
 """Types of what an entry may hold and no list is made of."""
+_MOST_DIGITS = 18
 
 
 class Listing(NamedTuple):
@@ -28,8 +30,9 @@ class Listing(NamedTuple):
     `is_list` is False for a single resource. `is_refused`: an OperationOutcome of severity error or
     fatal (or an unreadable one) came with it, so the list is not known. `is_cut`: there are more
     resources than these, and no link to them. `unreadable` holds the places, from 1, of entries
-    without a readable resource. `matches` and `total` count what the search found: here, and in
-    all as the server says (None: it does not). `types` are the types of `resources`.
+    without a readable resource. `matches` are the resources that were searched for and did not
+    just come along, `total` is how many of them there are, entries that cannot be read included, as
+    the server says (None: it does not). `types` are the types of `resources`.
     """
 
     resources: tuple[Resource, ...] = ()
@@ -39,7 +42,7 @@ class Listing(NamedTuple):
     is_cut: bool = False
     next_link: str | None = None
     unreadable: tuple[int, ...] = ()
-    matches: int = 0
+    matches: tuple[Resource, ...] = ()
     total: int | None = None
 
     @property
@@ -77,8 +80,9 @@ def read_value(value: object) -> Listing | None:
 def joined(pages: Sequence[Listing], *, is_unfinished: bool) -> Listing:
     """Join the pages of one search; `is_unfinished` says that the last one is not the end."""
     first = pages[0]
-    matches = sum(page.matches for page in pages)
-    totals = [page.total for page in pages if page.total is not None]
+    matches = tuple([resource for page in pages for resource in page.matches])
+    unreadable = tuple([place for page in pages for place in page.unreadable])
+    total = max((page.total for page in pages if page.total is not None), default=None)
     return Listing(
         resources=tuple(resource for page in pages for resource in page.resources),
         types=frozenset().union(*(page.types for page in pages)),
@@ -86,18 +90,17 @@ def joined(pages: Sequence[Listing], *, is_unfinished: bool) -> Listing:
         is_refused=first.is_refused,
         is_cut=is_unfinished
         or any(page.is_refused for page in pages[1:])
-        or max(totals, default=0) > matches,
-        unreadable=tuple(place for page in pages for place in page.unreadable),
+        or _are_fewer(matches, unreadable, than=total),
+        unreadable=unreadable,
         matches=matches,
-        total=max(totals, default=None),
+        total=total,
     )
 
 
 def next_link(bundle: Resource) -> str | None:
     """Return the link to the next page, as written."""
-    links = bundle.get("link")
-    for link in links if isinstance(links, list) else ():
-        if isinstance(link, dict) and link.get("relation") == "next":
+    for link in values.objects(bundle.get("link")):
+        if link.get("relation") == "next":
             url = link.get("url")
             return url if isinstance(url, str) else ""
     return None
@@ -119,7 +122,7 @@ def _bundle(bundle: Resource) -> Listing | None:
     resources: list[Resource] = []
     types: set[str] = set()
     unreadable: list[int] = []
-    included = 0
+    matches: list[Resource] = []
     is_refused = False
     for place, entry in enumerate(entries, 1):
         resource = entry.get("resource") if isinstance(entry, dict) else None
@@ -130,27 +133,47 @@ def _bundle(bundle: Resource) -> Listing | None:
             is_refused = is_refused or _is_error(resource)
         else:
             types.add(kind)
-            included += "search" in entry and _is_included(entry)
             if resource.get("id") and kind != "Medication":
                 resources.append(resource)
             else:
                 found = _identified(resource, id_stated_by(entry.get("fullUrl"), kind))
                 resources += found
-                included += len(found) - 1
+                resource = found[0]
+            if _is_match(entry, kind):
+                matches.append(resource)
     link = next_link(bundle) if "link" in bundle else None
-    matches = len(resources) + len(unreadable) - included
-    stated = bundle.get("total")
-    total = stated if isinstance(stated, int) else None
+    total = _total(bundle.get("total"))
     return Listing(
         resources=tuple(resources),
         types=frozenset(types),
         is_refused=is_refused,
-        is_cut=link is None and (total or 0) > matches,
+        is_cut=link is None and _are_fewer(matches, unreadable, than=total),
         next_link=link,
         unreadable=tuple(unreadable),
-        matches=matches,
+        matches=tuple(matches),
         total=total,
     )
+
+
+def _total(stated: object) -> int | None:
+    """Return a total, also one sent as text or as 3.0; None for what is no number."""
+    if isinstance(stated, float) and stated.is_integer():
+        return int(stated)
+    digits = values.code(stated) or ""
+    return int(digits) if digits.isdecimal() and len(digits) <= _MOST_DIGITS else None
+
+
+def _are_fewer(matches: Sequence[Resource], unreadable: Sequence[int], *, than: int | None) -> bool:
+    """Say whether fewer came than there are; resources of one type and id are one."""
+    if than is None:
+        return False
+    named = [
+        (resource["resourceType"], id_)
+        for resource in matches
+        if isinstance(id_ := resource.get("id"), str) and id_
+    ]
+    came = len(set(named)) + len(matches) - len(named) + len(unreadable)
+    return came < than
 
 
 def _identified(resource: Resource, stated: str | None) -> tuple[Resource, ...]:
@@ -165,9 +188,11 @@ def _identified(resource: Resource, stated: str | None) -> tuple[Resource, ...]:
     return (resource, named) if id_ else (named,)
 
 
-def _is_included(entry: Resource) -> bool:
+def _is_match(entry: Resource, kind: str) -> bool:
+    """Say whether an entry was searched for; a Medication that does not say so came along."""
     search = entry.get("search")
-    return isinstance(search, dict) and search.get("mode") == "include"
+    mode = search.get("mode") if isinstance(search, dict) else None
+    return mode != "include" and (mode is not None or kind != "Medication")
 
 
 def _is_error(outcome: Resource) -> bool:

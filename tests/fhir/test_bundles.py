@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from cds_service.fhir.bundles import Listing, read_value
+from cds_service.fhir.bundles import Listing, joined, read_value
 
 UUID = "0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
 BASE = "https://ehr.example.org/r4"
+NEXT = [{"relation": "next", "url": "page2"}]
 
 
 def entry(
@@ -90,3 +91,50 @@ def test_a_medication_under_two_ids_counts_once_towards_the_total() -> None:
     medication["search"] = {"mode": "match"}
     assert listed(entry(None, id="o1"), medication, total=3).is_cut
     assert not listed(entry(None, id="o1"), medication, total=2).is_cut
+
+
+@pytest.mark.parametrize("total", [3, "3", " 3 ", 3.0, 10**12, "150000"])
+def test_a_total_above_what_came_is_read_however_it_is_written(total: object) -> None:
+    assert listed(entry(None, id="o1"), entry(None, id="o2"), total=total).is_cut
+
+
+@pytest.mark.parametrize("total", [2, "2", 2.0, 0, -1, True, 2.5, "many", "9" * 5000, [3], {}])
+def test_a_total_that_agrees_or_is_no_number_cuts_nothing(total: object) -> None:
+    assert not listed(entry(None, id="o1"), entry(None, id="o2"), total=total).is_cut
+
+
+@pytest.mark.parametrize("search", [None, "match", {}, {"mode": None}, {"mode": "include"}])
+def test_a_medication_that_says_no_mode_came_along_and_was_not_searched_for(
+    search: object,
+) -> None:
+    medication = entry(None, "Medication", id="m1") | {"search": search}
+    assert listed(entry(None, id="o1"), medication, total=2).is_cut
+    assert not listed(entry(None, id="o1"), medication, total=1).is_cut
+
+
+def test_resources_of_one_type_and_id_count_once_towards_the_total() -> None:
+    once, twice = entry(None, id="o1"), entry(None, id="o1", status="active")
+    assert listed(once, once, total=2).is_cut
+    assert listed(once, twice, total=2).is_cut
+    assert not listed(once, entry(None, "Condition", id="o1"), total=2).is_cut
+
+
+@pytest.mark.parametrize("id_", [None, "", 7, []])
+def test_resources_without_an_id_count_each_for_itself(id_: object) -> None:
+    assert not listed(entry(None, id=id_), entry(None, id=id_), total=2).is_cut
+
+
+def test_a_resource_on_two_pages_counts_once_towards_the_total() -> None:
+    first = listed(entry(None, id="o1"), total=2, link=NEXT)
+    assert joined([first, listed(entry(None, id="o1"))], is_unfinished=False).is_cut
+    assert not joined([first, listed(entry(None, id="o2"))], is_unfinished=False).is_cut
+
+
+@pytest.mark.parametrize("link", [NEXT, NEXT[0], [None, *NEXT]])
+def test_the_link_to_the_next_page_is_found_in_a_list_and_alone(link: object) -> None:
+    assert listed(entry(None, id="o1"), link=link).next_link == "page2"
+
+
+@pytest.mark.parametrize("link", [None, [], {}, "next", {"relation": "self", "url": "x"}])
+def test_what_is_no_link_to_a_next_page_is_none(link: object) -> None:
+    assert listed(entry(None, id="o1"), link=link).next_link is None
