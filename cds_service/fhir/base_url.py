@@ -100,6 +100,29 @@ class BaseUrl:
             return None
         return f"{self.origin}{path}{query}"
 
+    def page_below(self, link: str, resource_type: str) -> str | None:
+        """Return the URL of a further page of a list of `resource_type`; None for another link.
+
+        Servers lead to the base itself, to the type, or to a path of their own making. A path that
+        begins with another word is taken for another type; operations and histories are no pages.
+
+        Source: security-reliability.md T33, T37.
+
+        >>> base = BaseUrl.parse("https://ehr.example.org/R4")
+        >>> base.page_below("?_getpages=7", "Condition")
+        'https://ehr.example.org/R4?_getpages=7'
+        >>> base.page_below("Patient/1/$everything", "Condition") is None
+        True
+        """
+        url = self.below(link)
+        if url is None:
+            return None
+        first, *rest = url.removeprefix(str(self)).partition("?")[0].strip("/").split("/")
+        if first.isalpha() and first.lower() != resource_type.lower():
+            return None
+        is_odd = any(part.startswith("$") or part == "_history" for part in (first, *rest))
+        return None if is_odd else url
+
     def _absolute(self, link: str) -> str:
         if link.startswith("//"):
             return f"{self.scheme}:{link}"

@@ -30,10 +30,10 @@ def completed(
 ) -> tuple[tuple[Source, ...], Mapping[str, Failure]]:
     """Ask, all at once, for queries not answered by `sent` and for the pages its Bundles lead to.
 
+    Of more Bundles than `continued_lists` the rest answers nothing wholly, so its query is asked.
     Returns the sources as they stand then, and what went wrong with the queries asked, by key.
     """
-    begun = [source for source in sent if _is_begun(source, queries)]
-    whole = [source for source in sent if not _is_begun(source, queries)]
+    begun, whole = _begun(sent, queries, most=fhir.client.limits.continued_lists)
     as_if_read = [*whole, *(_without_link(source) for source in begun)]
     wanted = [
         query
@@ -89,6 +89,16 @@ def missing_medications(resources: Iterable[Resource], fhir: FhirAccess) -> tupl
         for page in answer.pages
         if page.get("id") == id_
     )
+
+
+def _begun(
+    sent: Sequence[Source], queries: Sequence[Query], *, most: int
+) -> tuple[Sequence[Source], Sequence[Source]]:
+    """Return the lists to be continued, those under keys of ours first, and all other sources."""
+    leading_on = [source for source in sent if _is_begun(source, queries)]
+    begun = sorted(leading_on, key=lambda source: source.key is None)[:most]
+    places = {id(source) for source in begun}
+    return begun, [source for source in sent if id(source) not in places]
 
 
 def _is_begun(source: Source, queries: Sequence[Query]) -> bool:

@@ -53,6 +53,8 @@ class FhirLimits:
     deadline_seconds: float = 1.5
     calls_at_once: int = 8
     pages: int = 10
+    continued_lists: int = 8
+    """Lists of prefetch whose further pages are read; of the rest no page is."""
     answer_bytes: int = 8 * 1024 * 1024
     answer_levels: int = 64
     medication_reads: int = 40
@@ -224,7 +226,12 @@ class FhirAccess:
         read: set[str] = set()
         link: str | None = question.link
         while link is not None:
-            url = self.base.below(link)
+            is_first = not pages and not question.pages_before
+            url = (
+                self.base.below(link)
+                if is_first
+                else self.base.page_below(link, question.resource_type)
+            )
             if url is None:
                 return Answer(pages=tuple(pages), failure=Failure.FOREIGN_LINK)
             if url in read or len(pages) + question.pages_before >= self.client.limits.pages:

@@ -55,13 +55,20 @@ def sent_sources(
 
 
 def best_standing(query: Query, sources: Iterable[Source]) -> Standing:
-    """Return how far the best of the sources answers the query."""
-    best = Standing.MISSING
+    """Return how far the sources answer the query.
+
+    What was fetched, what came under the query's key, and what came under keys unknown to us are
+    each as whole as the least whole of their lists: the lists of a client may complement one
+    another. The best of the three counts.
+    """
+    found: dict[tuple[bool, str | None], Standing] = {}
     for source in sources:
         if source.key == query.key or source.key is None:
             at = standing(query, source)
-            best = at if at > best else best
-    return best
+            if at is not Standing.MISSING:
+                origin = (source.is_fetched, source.key)
+                found[origin] = min(at, found.get(origin, at))
+    return max(found.values(), default=Standing.MISSING)
 
 
 def standing(query: Query, source: Source) -> Standing:

@@ -210,6 +210,45 @@ def test_a_link_that_is_not_plainly_below_the_base_is_not_followed(link: str) ->
     assert parsed(BASE).below(link) is None
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        "?_getpages=7&_getpagesoffset=20",
+        "/api/FHIR/R4/?_getpages=7",
+        "Condition?patient=1&page=2",
+        "Condition/?patient=1&_page_token=x",
+        "Condition/_search?page=2",
+        "Condition/__page/AbC~1.2",
+        "condition?page=2",
+        "_paging/7",
+        "page2",
+    ],
+)
+def test_a_page_is_at_the_base_or_at_the_type_or_at_no_type_at_all(link: str) -> None:
+    base = parsed(BASE)
+    assert base.page_below(link, "Condition") == base.below(link) is not None
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "DocumentReference?patient=p2&_count=100",
+        "documentreference?patient=p2",
+        "Patient/p1/$everything",
+        "Condition/$everything",
+        "Condition/c1/$meta",
+        "$export",
+        "_history",
+        "Condition/_history",
+        "metadata",
+        "https://evil.example/api/FHIR/R4/Condition",
+        "",
+    ],
+)
+def test_another_type_an_operation_and_a_history_are_no_pages_of_a_list(link: str) -> None:
+    assert parsed(BASE).page_below(link, "Condition") is None
+
+
 def test_a_base_without_a_path_has_everything_of_its_host_below_it() -> None:
     base = parsed("https://fhir.example.org/")
     assert base.below("/Condition") == "https://fhir.example.org/Condition"

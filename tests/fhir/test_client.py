@@ -223,6 +223,8 @@ def test_pages_are_read_in_their_order(
         "file:///etc/passwd",
         "",
         "::junk::",
+        f"{BASE}/DocumentReference?patient=1",
+        f"{BASE}/Patient/1/$everything",
     ],
 )
 def test_a_next_link_to_elsewhere_ends_the_answer_and_gets_no_token(

@@ -248,6 +248,25 @@ def test_one_bundle_of_the_whole_record_satisfies_every_type_it_holds() -> None:
     assert found.lists_read == {"Patient", "MedicationRequest", "Condition"}
 
 
+@pytest.mark.parametrize("keys", [("inpatient", "outpatient"), ("outpatient", "inpatient")])
+@pytest.mark.parametrize("key_map", [{}, dict.fromkeys(("inpatient", "outpatient"), ORDERS.key)])
+def test_of_two_lists_one_of_which_is_cut_the_whole_is_not_known(
+    keys: tuple[str, str], key_map: dict[str, str]
+) -> None:
+    cut = bundle(resource("MedicationRequest", "m2"), total=2)
+    prefetch = {"conditions": EMPTY} | dict(zip(keys, (bundle(ORDER), cut), strict=True))
+    found = gathered(prefetch, key_map=key_map)
+    assert "MedicationRequest" not in found.lists_read
+    assert [gap.kind for gap in found.gaps] == [GapKind.ORDERS_INCOMPLETE]
+
+
+def test_a_cut_list_under_an_unknown_key_takes_nothing_from_a_whole_one_under_ours() -> None:
+    cut = bundle(resource("MedicationRequest", "m2"), total=2)
+    found = gathered(with_lists(medicationRequests=bundle(ORDER), recent=cut))
+    assert "MedicationRequest" in found.lists_read
+    assert found.gaps == ()
+
+
 def test_a_mapped_key_is_as_good_as_ours() -> None:
     key_map = {"meds-user": "medicationRequests", "problems-user": "conditions"}
     found = gathered({"meds-user": None, "problems-user": EMPTY}, key_map=key_map)
