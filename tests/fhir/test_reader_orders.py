@@ -64,6 +64,16 @@ class TestModifiers:
 
     @pytest.mark.parametrize(
         "members",
+        [{"subject": {"reference": "Patent/p1"}}, {"modifierExtension": [{"url": "urn:x"}]}],
+    )
+    def test_an_order_without_a_status_is_the_gap_whatever_else_cannot_be_read(
+        self, knowledge: Knowledge, members: Json
+    ) -> None:
+        record = read(knowledge, order(status=None) | members)
+        assert gap_kinds(record) == [GapKind.ORDER_UNREADABLE]
+
+    @pytest.mark.parametrize(
+        "members",
         [
             {"status": "active "},
             {"doNotPerform": False},

@@ -90,7 +90,7 @@ def read_order(source: Source, surroundings: Surroundings) -> Reading[Order]:
 
 def _modifiers(element: Element, *, is_draft: bool) -> _Modifiers:
     status = element.code("status", STATUSES)
-    if status in (None, "unknown") and not is_draft and not element.lost:
+    if status in (None, "unknown") and not is_draft and "status" not in element.lost:
         element.note("status")
     return _Modifiers(
         status=status,
