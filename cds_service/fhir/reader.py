@@ -30,7 +30,7 @@ from cds_service.fhir.reading.labels import is_withheld
 from cds_service.fhir.reading.medication import Medications, key_of, keys_named_by
 from cds_service.fhir.reading.memory import Memory
 from cds_service.fhir.reading.observations import read_observation
-from cds_service.fhir.reading.orders import read_order
+from cds_service.fhir.reading.orders import ORDERS_OF_OTHER_VERSIONS, read_order
 from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
 from cds_service.fhir.reading.patient import read_patient
 from cds_service.fhir.reading.references import PatientOfCall, reference_to
@@ -191,6 +191,7 @@ def _read_stranger(_source: Source, _: Surroundings) -> Reading[_Part]:
 
 _READERS: Mapping[str, Callable[[Source, Surroundings], Reading[_Part]]] = {
     "MedicationRequest": read_order,
+    **dict.fromkeys(ORDERS_OF_OTHER_VERSIONS, read_order),
     "Condition": read_condition,
     "Observation": read_observation,
     **dict.fromkeys(SHAPES, read_care_event),

@@ -29,6 +29,8 @@ _FULL_URL = re.compile(
     r"(?:urn:(?:uuid|oid):|(?:.*/)?(?P<type>[A-Za-z]+)/)"
     r"(?P<id>[A-Za-z0-9.\-_]{1,128})(?:/_history/.*)?"
 )
+_ORDER_TYPES = frozenset({"MedicationRequest", "MedicationOrder", "MedicationPrescription"})
+"""What R4, DSTU2 and DSTU1 call the order of a medication."""
 _ORDERS: Mapping[Hook, str] = {
     "order-select": "draftOrders",
     "order-sign": "draftOrders",
@@ -55,10 +57,10 @@ class HookRequest:
     `hook_instance` is lower case. `user` is None only where the hook leaves it optional, and
     `encounter_id` when it is absent or no FHIR id. `prefetch` is as sent: a key with None is known
     to be empty, a key that is not there is not known. `orders` are the drafts being ordered:
-    MedicationRequests, and entries too broken to say what they are (each an object, perhaps
-    empty); on order-select those of `selections`, or all if one of these names no draft.
-    `other_draft_entries` are all the rest. `trigger` is the number of what made the client call, as
-    Epic states it: "60" for opening a chart.
+    MedicationRequests, their like of earlier FHIR versions, and entries too broken to say what
+    they are (each an object, perhaps empty); on order-select those of `selections`, or all if one
+    of these names no draft. `other_draft_entries` are all the rest. `trigger` is the number of
+    what made the client call, as Epic states it: "60" for opening a chart.
     """
 
     service_id: str
@@ -164,7 +166,7 @@ def _drafts(
     others: list[JsonObject] = []
     for draft in drafts:
         resource_type = draft.get("resourceType")
-        is_order = resource_type == "MedicationRequest" or not isinstance(resource_type, str)
+        is_order = not isinstance(resource_type, str) or resource_type in _ORDER_TYPES
         is_chosen = is_order and (selected is None or not selected.isdisjoint(_names(draft)))
         (chosen if is_chosen else others).append(draft)
     return tuple(chosen), tuple(others)

@@ -170,6 +170,44 @@ class TestModifiers:
         assert (record.gaps, record.unrelated) == ((), ("MedicationRequest/o1",))
 
 
+@pytest.mark.parametrize("kind", ["MedicationOrder", "MedicationPrescription"])
+class TestOtherVersions:
+    """DSTU2 and DSTU1 have other types for an order, with other elements."""
+
+    @pytest.mark.parametrize(
+        "medication",
+        [
+            {},
+            {"medicationCodeableConcept": None, "medicationReference": {"reference": "#x"}},
+            {"medicationCodeableConcept": None, "medication": {"reference": "Medication/m1"}},
+        ],
+    )
+    def test_an_order_of_another_version_is_the_gap(
+        self, knowledge: Knowledge, kind: str, medication: Json
+    ) -> None:
+        older = order(**medication) | {"resourceType": kind}
+        draft = read(knowledge, drafts=(older,))
+        assert [(gap.kind, gap.where, gap.element, gap.is_draft) for gap in draft.gaps] == [
+            (GapKind.ORDER_UNREADABLE, f"{kind}/o1", "resourceType", True)
+        ]
+        assert gap_kinds(read(knowledge, older)) == [GapKind.ORDER_UNREADABLE]
+        assert draft.drafts == read(knowledge, older).orders == ()
+
+    @pytest.mark.parametrize(
+        "members",
+        [
+            {"medicationCodeableConcept": LISINOPRIL},
+            {"medicationCodeableConcept": None},
+            {"status": "entered-in-error"},
+        ],
+    )
+    def test_one_for_another_drug_or_for_none_yet_is_no_gap(
+        self, knowledge: Knowledge, kind: str, members: Json
+    ) -> None:
+        older = order(**members) | {"resourceType": kind}
+        assert read(knowledge, drafts=(older,)).gaps == ()
+
+
 class TestCategory:
     @pytest.mark.parametrize(
         ("codes", "is_inpatient"),

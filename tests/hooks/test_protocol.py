@@ -457,6 +457,14 @@ def test_a_urn_is_not_the_id_of_a_patient_among_the_drafts() -> None:
     assert request.other_draft_entries == ({"resourceType": "Patient"},)
 
 
+@pytest.mark.parametrize("kind", ["MedicationOrder", "MedicationPrescription"])
+def test_an_order_of_another_fhir_version_is_an_order(kind: str) -> None:
+    older = OPIOID | {"resourceType": kind}
+    assert read("order-sign", {"draftOrders": bundle(older, IMAGING)}).orders == (older,)
+    chosen = {"selections": [f"{kind}/103"], "draftOrders": bundle(OPIOID, older)}
+    assert read("order-select", chosen).orders == (older,)
+
+
 def test_a_refill_of_several_medications_is_read_whole() -> None:
     second = OPIOID | {"id": "104"}
     request = read("medication-refill", {"medications": bundle(OPIOID, second, MEDICATION)})

@@ -40,6 +40,8 @@ INTENTS = frozenset(
         "option",
     }
 )
+ORDERS_OF_OTHER_VERSIONS = frozenset({"MedicationOrder", "MedicationPrescription"})
+"""What a MedicationRequest is called in DSTU2 and DSTU1, where it has other elements."""
 _CANCELLED = frozenset({"cancelled", "entered-in-error"})
 _MEDICATION = ("medicationCodeableConcept", "medicationReference", "medication")
 _OUTSIDE_HOSPITAL = frozenset({"community", "outpatient", "discharge"})
@@ -63,7 +65,8 @@ def read_order(source: Source, surroundings: Surroundings) -> Reading[Order]:
     """Return the order, when its drug concerns a rule or cannot be told.
 
     An order whose status, intent, doNotPerform or modifierExtension cannot be read is a gap, and
-    so is one of the record without a status, unless what can be read says that it never counts.
+    so is one of another FHIR version, or one of the record without a status, unless what can be
+    read says that it never counts.
     An order without an intent counts.
 
     Source: clinical.md section 2.
@@ -76,6 +79,8 @@ def read_order(source: Source, surroundings: Surroundings) -> Reading[Order]:
         return NOTHING
     element = source.opened()
     modifiers = _modifiers(element, is_draft=source.is_draft)
+    if source.resource_type in ORDERS_OF_OTHER_VERSIONS:
+        element.note("resourceType")
     may_count = _may_count(source, modifiers, element, surroundings.concepts)
     if not may_count and (element.lost or drug is None):
         return NOTHING
