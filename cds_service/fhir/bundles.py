@@ -139,7 +139,7 @@ def _bundle(bundle: Resource) -> Listing | None:
                 found = _identified(resource, id_stated_by(entry.get("fullUrl"), kind))
                 resources += found
                 resource = found[0]
-            if _is_match(entry, kind):
+            if _is_match(entry, kind) if "search" in entry else kind != "Medication":
                 matches.append(resource)
     link = next_link(bundle) if "link" in bundle else None
     total = _total(bundle.get("total"))
@@ -157,6 +157,8 @@ def _bundle(bundle: Resource) -> Listing | None:
 
 def _total(stated: object) -> int | None:
     """Return a total, also one sent as text or as 3.0; None for what is no number."""
+    if stated is None:
+        return None
     if isinstance(stated, float) and stated.is_integer():
         return int(stated)
     digits = values.code(stated) or ""
@@ -167,6 +169,8 @@ def _are_fewer(matches: Sequence[Resource], unreadable: Sequence[int], *, than: 
     """Say whether fewer came than there are; resources of one type and id are one."""
     if than is None:
         return False
+    if len(matches) + len(unreadable) < than:
+        return True
     named = [
         (resource["resourceType"], id_)
         for resource in matches
