@@ -1,27 +1,36 @@
 """The audit trail: who got which advice about whom, in the shape of a FHIR R4 AuditEvent.
 
 The patient is a keyed hash. One JSON object a line; the file may be moved away while the service
-runs. No resource content, no token.
+runs. No resource content, no token. A record that finds no place is lost, counted and told of.
 
 Source: security-reliability.md 2.3 (after IHE BALP) and 5.1.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
-import logging
-from collections.abc import Mapping
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from logging.handlers import WatchedFileHandler
+from io import FileIO
 from pathlib import Path
 
 import orjson
 
+from cds_service.errors import ConfigurationError
+
 _CDS_HOOKS = "https://cds-hooks.hl7.org"
 _PATIENT = {"system": "http://terminology.hl7.org/CodeSystem/object-role", "code": "1"}
 _OUTCOMES = {True: "0", False: "8"}
+_SECONDS_BETWEEN_WARNINGS = 60.0
+
+OnLostRecords = Callable[[int, str], None]
+"""Told how many records were lost so far, and the system's reason for the last one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,27 +56,98 @@ class AuditedCall:
 
 
 class AuditFile:
-    """Appends records to a file; `key` is the secret of the patient's hash."""
+    """Appends records to a file that only its owner can read, from any thread.
 
-    def __init__(self, file: Path, *, key: str) -> None:
+    `key` is the secret of the patient's hash. Where the file takes no more, records are lost and
+    counted in `lost_records`, and `on_loss` is told of the first one and then once a minute: no
+    call goes unanswered for want of its record. Raises ConfigurationError when there is no such
+    file and none can be made.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        key: str,
+        on_loss: OnLostRecords = lambda _lost, _reason: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.lost_records = 0
+        self._file = file
         self._key = key.encode()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._handler = WatchedFileHandler(file, encoding="utf-8")
+        self._on_loss = on_loss
+        self._monotonic = monotonic
+        self._warned_at: float | None = None
+        self._is_cut = False
+        self._lock = threading.Lock()
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = _opened(file)
+        except OSError as error:
+            raise unusable_audit_file(error) from None
 
     def write(self, call: AuditedCall) -> None:
-        """Append one record."""
-        line = orjson.dumps(audit_event(call, patient=self._hash(call))).decode()
-        self._handler.emit(logging.makeLogRecord({"msg": line}))
+        """Append one record, or count it as lost."""
+        record = audit_event(call, patient=self._hash(call))
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        with self._lock:
+            try:
+                self._append(line)
+            except OSError as error:
+                self._lose(error)
 
     def close(self) -> None:
         """Close the file."""
-        self._handler.close()
+        self._stream.close()
+
+    def _append(self, line: bytes) -> None:
+        """Write a line, into a new file when the old one was moved away.
+
+        What a full disk cut off stays, as an append-only file wants it, and has a line of its own.
+        """
+        if not self._is_in_place():
+            stream = _opened(self._file)
+            self._stream.close()
+            self._stream, self._is_cut = stream, False
+        whole = b"\n" + line if self._is_cut else line
+        if self._stream.write(whole) < len(whole):
+            self._is_cut = True
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._is_cut = False
+
+    def _is_in_place(self) -> bool:
+        if self._stream.closed:
+            return False
+        try:
+            return os.path.samestat(os.stat(self._file), os.fstat(self._stream.fileno()))
+        except FileNotFoundError:
+            return False
+
+    def _lose(self, error: OSError) -> None:
+        self.lost_records += 1
+        now = self._monotonic()
+        if self._warned_at is None or now - self._warned_at >= _SECONDS_BETWEEN_WARNINGS:
+            self._warned_at = now
+            self._on_loss(self.lost_records, error.strerror or type(error).__name__)
 
     def _hash(self, call: AuditedCall) -> str | None:
         if call.patient_id is None:
             return None
         told_apart = f"{call.issuer}\n{call.tenant or ''}\n{call.patient_id}".encode()
         return hmac.new(self._key, told_apart, hashlib.sha256).hexdigest()
+
+
+def unusable_audit_file(error: OSError) -> ConfigurationError:
+    """Say why the file of the settings can be neither opened nor made."""
+    return ConfigurationError(
+        f"CDS_SERVICE_AUDIT_FILE: cannot be written: {error.strerror}; "
+        "name a file in a folder that the service may write to"
+    )
+
+
+def _opened(file: Path) -> FileIO:
+    """Open a file to append to, without a buffer; a new one only its owner can read."""
+    return FileIO(file, "a", opener=lambda path, flags: os.open(path, flags, 0o600))
 
 
 def audit_event(call: AuditedCall, *, patient: str | None) -> dict[str, object]:

@@ -48,12 +48,13 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
         parts = compose(settings, on_loss=metrics.record_loss)
         ending.callback(parts.close)
         register = Register(parts, log)
+        audit = _audit(parts, log, ending)
         app = create_app(
             parts,
             door=_door(parts, register),
             metrics=metrics,
             log=log,
-            audit=_audit(settings, ending),
+            audit=audit,
             span=_span(settings, ending),
             is_draining=draining.is_set,
         )
@@ -67,7 +68,7 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
             connection_limit=settings.connection_limit,
             has_proxies=settings.proxy_hops > 0,
         )
-        _publish(metrics, parts, register, log)
+        _publish(metrics, parts, register, log=log, audit=audit)
         register.fetch()
 
         def started() -> None:
@@ -105,10 +106,15 @@ def _begin_draining(draining: threading.Event, log: Log, at: datetime) -> None:
     log.event("draining", at)
 
 
-def _audit(settings: Settings, ending: ExitStack) -> AuditFile | None:
+def _audit(parts: Installation, log: Log, ending: ExitStack) -> AuditFile | None:
+    settings = parts.settings
     if settings.audit_file is None or settings.audit_key is None:
         return None
-    audit = AuditFile(settings.audit_file, key=settings.audit_key)
+
+    def tell(lost: int, reason: str) -> None:
+        log.event("audit-records-lost", parts.now(), level="error", lost=lost, reason=reason)
+
+    audit = AuditFile(settings.audit_file, key=settings.audit_key, on_loss=tell)
     ending.callback(audit.close)
     return audit
 
@@ -150,7 +156,14 @@ def _door(parts: Installation, register: Register) -> Door:
     )
 
 
-def _publish(metrics: Metrics, parts: Installation, register: Register, log: Log) -> None:
+def _publish(
+    metrics: Metrics,
+    parts: Installation,
+    register: Register,
+    *,
+    log: Log,
+    audit: AuditFile | None,
+) -> None:
     """Add what is read only when Prometheus asks, and open the port of the metrics."""
 
     def ages() -> Mapping[str, float]:
@@ -171,11 +184,12 @@ def _publish(metrics: Metrics, parts: Installation, register: Register, log: Log
         return {"ledger": float(parts.store.writer.is_degraded)}
 
     def lost() -> Mapping[str, float]:
-        return {"stderr": float(log.lost_lines)}
+        of_audit = {} if audit is None else {"audit": float(audit.lost_records)}
+        return {"stderr": float(log.lost_lines), **of_audit}
 
     metrics.watch("cds_jwks_age_seconds", "Age of the key set.", ages, label="issuer")
     metrics.watch("cds_circuit_open", "FHIR bases not called now.", open_circuits, label="issuer")
-    metrics.watch("cds_log_lost_lines", "Log lines nobody took.", lost, label="stream")
+    metrics.watch("cds_log_lost_lines", "Lines of log and audit nobody took.", lost, label="stream")
     metrics.watch("cds_store_degraded", "Whether writing fails.", degraded, label="store")
     if parts.settings.metrics_port:
         metrics.serve(host=parts.settings.metrics_host, port=parts.settings.metrics_port)

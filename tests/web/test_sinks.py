@@ -1,10 +1,9 @@
-"""What is written down of a request, in the log, the metrics, the traces and the audit trail."""
+"""What is written down of a request, in the log, the metrics and the traces."""
 
 from __future__ import annotations
 
 import errno
 import io
-import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -15,19 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fhir.resources.R4B.auditevent import AuditEvent
 
 from cds_service.errors import ConfigurationError
-from cds_service.issuers import Issuer
 from cds_service.web.app import create_app
-from cds_service.web.audit import AuditedCall, AuditFile
 from cds_service.web.logs import Log
 from cds_service.web.metrics import Metrics
 from cds_service.web.notes import CallNote, failure_position
 from cds_service.web.tracing import tracing_to
 from cds_service.web.trust import OpenDoor
 from tests.web.service import (
-    NOON,
     ORDER_SIGN,
     RULE_WARNED,
     SUPPRESSED,
@@ -216,73 +211,3 @@ def test_a_step_that_fails_is_measured_all_the_same() -> None:
     with pytest.raises(ConfigurationError), note.step("read"):
         raise ConfigurationError
     assert note.step_ms.keys() == {"read"}
-
-
-def test_an_audit_record_says_who_got_what_about_a_hash(tmp_path: Path) -> None:
-    file = tmp_path / "audit" / "audit.ndjson"
-    issuer = Issuer(name="north", issuer="")
-    made = Made(issuer=issuer, audit=AuditFile(file, key="secret"))
-    with running(tmp_path, made) as service:
-        [card] = service.call(scenario_request(WARNED)).json["cards"]
-        incomplete = {**scenario_request(WARNED), "prefetch": {}}
-        assert service.call(incomplete).status_code == 412
-    first, second = (json.loads(line) for line in file.read_text().splitlines())
-    AuditEvent.model_validate(first)
-    assert (first["outcome"], second["outcome"]) == ("0", "8")
-    assert first["subtype"][0]["code"] == "order-sign"
-    assert first["recorded"] == "2026-11-22T12:00:00.000+00:00"
-    assert first["agent"][0] == {"altId": "north", "requestor": True}
-    assert first["agent"][1]["who"] == {"reference": "Practitioner/pr-17"}
-    told = {entity.get("description"): entity for entity in first["entity"]}
-    assert len(told[None]["what"]["identifier"]["value"]) == 64
-    assert told["Card"]["what"]["identifier"]["value"] == card["uuid"]
-    assert told["Condition"]["detail"][0]["valueString"] == "2"
-    assert "patient-1" not in file.read_text()
-    assert first["entity"][0] == second["entity"][0]  # the same patient, the same hash
-
-
-def test_an_audit_record_names_no_user_who_may_be_the_patient_and_no_word_of_the_sender(
-    tmp_path: Path,
-) -> None:
-    file = tmp_path / "audit.ndjson"
-    made = Made(issuer=Issuer(name="north", issuer=""), audit=AuditFile(file, key="secret"))
-    with running(tmp_path, made) as service:
-        body = scenario_request(WARNED)
-        body["prefetch"]["more"] = {"resourceType": "JaneRoe", "id": "1"}
-        service.call(body)
-        body["context"]["userId"] = "Patient/patient-1"
-        service.call(body)
-    first, second = (json.loads(line) for line in file.read_text().splitlines())
-    assert len(first["agent"]) == 3
-    assert len(second["agent"]) == 2
-    assert "JaneRoe" not in file.read_text()
-    assert "patient-1" not in file.read_text()
-
-
-def test_the_hash_of_a_patient_differs_by_issuer_and_by_tenant_and_by_key(tmp_path: Path) -> None:
-    call = AuditedCall(
-        recorded=NOON, request_number="1", hook="order-sign", issuer="north", tenant=None,
-        user_reference=None, patient_id="1", succeeded=True,
-    )  # fmt: skip
-    calls = [call, replace(call, issuer="south"), replace(call, tenant="a")]
-    for key in ("secret", "other"):
-        file = AuditFile(tmp_path / "audit.ndjson", key=key)
-        for each in calls:
-            file.write(each)
-        file.close()
-    lines = [json.loads(line) for line in (tmp_path / "audit.ndjson").read_text().splitlines()]
-    assert len({line["entity"][0]["what"]["identifier"]["value"] for line in lines}) == 6
-
-
-def test_an_audit_file_that_is_moved_away_is_begun_anew(tmp_path: Path) -> None:
-    file = tmp_path / "audit.ndjson"
-    audit = AuditFile(file, key="secret")
-    call = AuditedCall(
-        recorded=NOON, request_number="1", hook="order-sign", issuer="north", tenant=None,
-        user_reference=None, patient_id="1", succeeded=True,
-    )  # fmt: skip
-    audit.write(call)
-    file.rename(tmp_path / "audit.1")
-    audit.write(call)
-    audit.close()
-    assert len(file.read_text().splitlines()) == 1
