@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from cds_service.web.listening import METRICS, unusable_address
 from cds_service.web.notes import CallNote
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
@@ -96,8 +97,11 @@ class Metrics:
         self.registry.register(_Reading(name, meaning, label, reading))
 
     def serve(self, *, host: str, port: int) -> None:
-        """Publish on a port of its own."""
-        start_http_server(port, addr=host, registry=self.registry)
+        """Publish on a port of its own. Raises ConfigurationError when it cannot be had."""
+        try:
+            start_http_server(port, addr=host, registry=self.registry)
+        except (OSError, UnicodeError) as error:
+            raise unusable_address(error, host=host, port=port, settings=METRICS) from None
 
 
 class _Reading(Collector):

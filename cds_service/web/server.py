@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from waitress.server import TcpWSGIServer, create_server
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import BadRequest
 
-from cds_service.errors import ConfigurationError
+from cds_service.web.listening import listening_socket
 from cds_service.web.memory import collect_seldom, give_memory_back
 from cds_service.web.outcomes import (
     FHIR_JSON,
@@ -190,7 +189,7 @@ class Server:
         self._collect_at = 0.0
         self._server: TcpWSGIServer = create_server(
             application,
-            sockets=[_listening_socket(host, port)],
+            sockets=[listening_socket(host, port)],
             threads=threads,
             connection_limit=connection_limit,
             channel_timeout=20,
@@ -261,25 +260,6 @@ class Server:
 
 def _is_busy(channel: Any) -> bool:
     return bool(channel.requests or channel.request or channel.total_outbufs_len)
-
-
-def _listening_socket(host: str, port: int) -> socket.socket:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError:
-        raise ConfigurationError("CDS_SERVICE_HOST: is no address of this machine") from None
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind(address)
-    except OSError as error:
-        listening.close()
-        raise ConfigurationError(
-            f"CDS_SERVICE_PORT: cannot listen on {host} port {port}: {error.strerror}"
-        ) from None
-    return listening
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.process import COMMAND
 pytestmark = pytest.mark.server
 
 ISSUER = '[[issuer]]\nname = "north"\nissuer = "n"\nkey_set_url = "https://n.example/jwks"\n'
+KEY = "0123456789abcdef"
 PRODUCTION = {"PRODUCTION": "true", "PUBLIC_URL": "https://cds.example.org"}
 
 
@@ -63,6 +65,14 @@ BROKEN: tuple[tuple[Callable[[Path], dict[str, str]], str], ...] = (
     (given(CA_FILE="nowhere.pem"), "CDS_SERVICE_CA_FILE: cannot be read"),
     (no_certificate, "CDS_SERVICE_CA_FILE: holds no certificate"),
     (given(AUDIT_FILE="audit.ndjson"), "CDS_SERVICE_AUDIT_KEY"),
+    (
+        given(AUDIT_FILE="/proc/nowhere/a", AUDIT_KEY=KEY),
+        "CDS_SERVICE_AUDIT_FILE: cannot be written: No such file or directory",
+    ),
+    (given(AUDIT_FILE="/", AUDIT_KEY=KEY), "CDS_SERVICE_AUDIT_FILE: cannot be written: Is a dir"),
+    (given(METRICS_PORT="1", METRICS_HOST="no.invalid"), "CDS_SERVICE_METRICS_HOST: is no address"),
+    (given(METRICS_PORT="1", METRICS_HOST="a..b"), "CDS_SERVICE_METRICS_HOST"),
+    (given(METRICS_PORT="1", METRICS_HOST="192.0.2.1"), "CDS_SERVICE_METRICS_HOST"),
     (given(DEMO_PATIENTS="nowhere"), "CDS_SERVICE_DEMO_PATIENTS"),
     (given(DATA_DIRECTORY="nowhere"), "knowledge.toml"),
     (given(CARDS_DIRECTORY="nowhere"), ".toml"),
@@ -83,17 +93,32 @@ BROKEN: tuple[tuple[Callable[[Path], dict[str, str]], str], ...] = (
 def test_a_broken_configuration_ends_the_start_and_is_named(
     tmp_path: Path, configured: Callable[[Path], dict[str, str]], named: str
 ) -> None:
-    settings = {f"CDS_SERVICE_{name}": value for name, value in configured(tmp_path).items()}
     began = os.times().children_user
-    ended = subprocess.run(
-        COMMAND,
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "CDS_SERVICE_PORT": "0", **settings},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    ended = run(tmp_path, configured(tmp_path))
     assert ended.returncode in {2, 3}
     assert named in ended.stderr
     assert "Traceback" not in ended.stderr
     assert os.times().children_user - began < 2  # its own time, not that of a busy machine
+
+
+def test_a_port_for_metrics_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run(tmp_path, {"METRICS_PORT": port})
+    assert ended.returncode == 2
+    assert [line for line in ended.stderr.splitlines() if not line.startswith("{")] == [
+        f"CDS_SERVICE_METRICS_PORT: cannot listen on 127.0.0.1 port {port}: "
+        "Address already in use; choose another"
+    ]
+
+
+def run(folder: Path, settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    environment = {f"CDS_SERVICE_{name}": value for name, value in settings.items()}
+    return subprocess.run(
+        COMMAND,
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "CDS_SERVICE_PORT": "0", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
