@@ -17,7 +17,6 @@ import orjson
 
 from cds_service.bootstrap import (
     Installation,
-    authorities,
     fhir_client,
     load_issuers,
     load_site,
@@ -84,6 +83,8 @@ def serve(host: str | None, port: int | None) -> None:
 @main.command()
 def check() -> None:
     """Check settings, knowledge, cards and issuers; name every fault by file and key."""
+    from cds_service.web.serving import check_start
+
     settings = settings_of_environment()
     site = load_site(settings)
     if faults := tuple(resource_faults(site.deck.offers)):
@@ -91,7 +92,7 @@ def check() -> None:
     about_words(settings.cards_directory)
     catalogue = services(site.knowledge)
     issuers = load_issuers(settings, catalogue)
-    authorities(settings)
+    check_start(settings, issuers)
     click.echo(f"knowledge  {site.knowledge.version} ({site.knowledge.digest})")
     click.echo(f"services   {', '.join(service.id for service in catalogue)}")
     click.echo(f"callers    {', '.join(issuer.name for issuer in issuers)}")

@@ -18,6 +18,7 @@ from sqlalchemy.sql import column
 
 from cds_service.errors import ConfigurationError, StoreUnavailable
 from cds_service.store.schema import REVISIONS
+from cds_service.writable import try_to_write
 
 POOL_SIZE: Final = 5
 WAIT_SECONDS: Final = 2
@@ -155,9 +156,31 @@ def create_sqlite_file(url: str) -> None:
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as error:
-        raise ConfigurationError(
-            f"CDS_SERVICE_DATABASE_URL: the file {path} cannot be made: {error.strerror}"
-        ) from None
+        raise _unusable_file(path, error) from None
+
+
+def check_database(url: str) -> None:
+    """Raise what `connect` and `create_sqlite_file` would, and connect to nothing.
+
+    A SQLite file must be one that can be written to, or made; it is not made here.
+    """
+    connect(url).dispose()
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != "sqlite":
+        return
+    path = Path(parsed.database or "")
+    try:
+        try_to_write(path)
+    except OSError as error:
+        raise _unusable_file(path, error) from None
+
+
+def _unusable_file(path: Path, error: OSError) -> ConfigurationError:
+    wanted = "written" if os.path.exists(path) else "made"
+    return ConfigurationError(
+        f"CDS_SERVICE_DATABASE_URL: the file {path} cannot be {wanted}: {error.strerror}; "
+        "name one in a folder that the service may write to"
+    )
 
 
 def _postgresql_engine(url: URL, *, for_maintenance: bool) -> Engine:

@@ -23,6 +23,7 @@ from pathlib import Path
 import orjson
 
 from cds_service.errors import ConfigurationError
+from cds_service.writable import try_to_write
 
 _CDS_HOOKS = "https://cds-hooks.hl7.org"
 _PATIENT = {"system": "http://terminology.hl7.org/CodeSystem/object-role", "code": "1"}
@@ -84,7 +85,7 @@ class AuditFile:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._stream = _opened(file)
         except OSError as error:
-            raise unusable_audit_file(error) from None
+            raise _unusable(error) from None
 
     def write(self, call: AuditedCall) -> None:
         """Append one record, or count it as lost."""
@@ -137,8 +138,15 @@ class AuditFile:
         return hmac.new(self._key, told_apart, hashlib.sha256).hexdigest()
 
 
-def unusable_audit_file(error: OSError) -> ConfigurationError:
-    """Say why the file of the settings can be neither opened nor made."""
+def check_audit_file(file: Path) -> None:
+    """Raise the ConfigurationError that AuditFile would, and make nothing."""
+    try:
+        try_to_write(file)
+    except OSError as error:
+        raise _unusable(error) from None
+
+
+def _unusable(error: OSError) -> ConfigurationError:
     return ConfigurationError(
         f"CDS_SERVICE_AUDIT_FILE: cannot be written: {error.strerror}; "
         "name a file in a folder that the service may write to"

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 import requests
@@ -22,7 +23,7 @@ from cds_service.fhir.exchange import exchange
 from cds_service.fhir.transport import deadline_session
 from cds_service.issuers import Issuer
 from cds_service.web.body import read_object
-from cds_service.web.key_sets import JsonObject, KeySet, fetch_all
+from cds_service.web.key_sets import JsonObject, KeySet, fetch_all, read_key_set
 from cds_service.web.logs import Log
 from cds_service.web.notes import failure_position
 
@@ -51,9 +52,9 @@ class Register:
         """Return the record and the keys by the `iss` of a token."""
         return self._by_issuer.get(issuer)
 
-    def fetch(self) -> None:
-        """Fetch every key set, and go on without what does not arrive in time."""
-        self._fetch(self._by_issuer)
+    def fetch(self) -> list[str]:
+        """Fetch every key set, and return the names of the issuers whose set did not come."""
+        return self._fetch(self._by_issuer)
 
     def reload_whenever(self, asked: threading.Event) -> None:
         """Read the issuers again each time the event is set, in one thread that does nothing else.
@@ -104,6 +105,29 @@ class Register:
             is_kept = is_same and known.age_seconds is not None
             found[issuer.issuer] = (issuer, known if is_kept else keys)
         return found
+
+
+def check_key_set_files(issuers: Iterable[Issuer]) -> None:
+    """Raise ConfigurationError, naming each issuer whose file holds no key to verify with."""
+    faults = [
+        f"issuer {issuer.name}: key_set_file: {issuer.key_set_file} {fault}"
+        for issuer in issuers
+        if issuer.key_set_file is not None and (fault := _key_set_fault(issuer.key_set_file))
+    ]
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+
+
+def _key_set_fault(file: Path) -> str | None:
+    try:
+        document = read_object(file.read_bytes())
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except (ValueError, MalformedRequest):
+        return "is not a JSON object; a JSON Web Key Set is needed"
+    if read_key_set(document):
+        return None
+    return "holds no public key of P-256, P-384 or RSA (2048 bits or more) that has a kid"
 
 
 def _document(issuer: Issuer, session: requests.Session) -> JsonObject | None:

@@ -10,23 +10,27 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
 
-from cds_service.bootstrap import Installation, compose
+from cds_service.bootstrap import Installation, authorities, compose, now
 from cds_service.errors import ConfigurationError
+from cds_service.issuers import Issuer
 from cds_service.settings import Settings
+from cds_service.store.database import check_database
 from cds_service.web.app import create_app
-from cds_service.web.audit import AuditFile
+from cds_service.web.audit import AuditFile, check_audit_file
 from cds_service.web.demo.fhir_endpoint import fhir_blueprint
-from cds_service.web.demo.fixture_records import fixture_resources
+from cds_service.web.demo.fixture_records import Resource, fixture_resources
 from cds_service.web.demo.try_page import try_page_blueprint
+from cds_service.web.listening import METRICS, listening_socket
 from cds_service.web.logs import Log
 from cds_service.web.metrics import Metrics
 from cds_service.web.notes import Span
-from cds_service.web.register import Register
+from cds_service.web.register import Register, check_key_set_files
 from cds_service.web.server import Server
 from cds_service.web.tracing import tracing_to
 from cds_service.web.trust import OpenDoor, Trust
@@ -69,11 +73,12 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
             has_proxies=settings.proxy_hops > 0,
         )
         _publish(metrics, parts, register, log=log, audit=audit)
-        register.fetch()
+        lacking = register.fetch()
 
         def started() -> None:
             digest = parts.site.knowledge.digest
-            log.event("started", parts.now(), knowledge=digest, port=server.port)
+            said = {"knowledge": digest, "port": server.port, "without_keys": lacking}
+            log.event("started", parts.now(), level="warning" if lacking else "info", **said)
             announce(parts, server.port)
             register.reload_whenever(hung_up)
 
@@ -82,6 +87,40 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
             on_drain=lambda: _begin_draining(draining, log, parts.now()),
         )
     log.event("stopped", parts.now())
+
+
+def check_start(settings: Settings, issuers: tuple[Issuer, ...]) -> None:
+    """Look for what would keep `serve` from starting, or an issuer from being let in.
+
+    Nothing is connected to, no file made and no port taken: the service may be running. Raises
+    ConfigurationError with every fault.
+    """
+    faults = []
+    for look in _looks(settings, issuers):
+        try:
+            look()
+        except ConfigurationError as fault:
+            faults.append(str(fault))
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+
+
+def _looks(settings: Settings, issuers: tuple[Issuer, ...]) -> Iterator[Callable[[], object]]:
+    yield lambda: authorities(settings)
+    yield lambda: check_database(settings.database_url)
+    yield lambda: check_key_set_files(issuers)
+    yield lambda: listening_socket(settings.host, 0).close()
+    if settings.metrics_port:
+        yield lambda: listening_socket(settings.metrics_host, 0, settings=METRICS).close()
+    if settings.audit_file is not None:
+        yield partial(check_audit_file, settings.audit_file)
+    if settings.trace_endpoint is not None:
+        endpoint = settings.trace_endpoint
+        yield lambda: tracing_to(endpoint).close()
+    if settings.demo_patients is not None:
+        patients = settings.demo_patients
+        is_development, today = not issuers[0].issuer, now().date()
+        yield lambda: _demo_resources(patients, is_development=is_development, today=today)
 
 
 @contextmanager
@@ -128,15 +167,20 @@ def _span(settings: Settings, ending: ExitStack) -> Span | None:
 
 
 def _add_demo(app: Flask, parts: Installation, patients: Path) -> None:
-    if not parts.is_development:
+    today = parts.today()
+    resources = _demo_resources(patients, is_development=parts.is_development, today=today)
+    app.register_blueprint(fhir_blueprint(patients, today))
+    app.register_blueprint(try_page_blueprint(parts, resources))
+
+
+def _demo_resources(patients: Path, *, is_development: bool, today: date) -> tuple[Resource, ...]:
+    if not is_development:
         raise ConfigurationError(
             "CDS_SERVICE_DEMO_PATIENTS: is for development mode, without issuers"
         )
     if not patients.is_dir():
         raise ConfigurationError("CDS_SERVICE_DEMO_PATIENTS: must be a directory")
-    today = parts.today()
-    app.register_blueprint(fhir_blueprint(patients, today))
-    app.register_blueprint(try_page_blueprint(parts, fixture_resources(patients, today=today)))
+    return fixture_resources(patients, today=today)
 
 
 def _door(parts: Installation, register: Register) -> Door:

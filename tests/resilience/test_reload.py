@@ -137,6 +137,15 @@ def test_the_log_names_whoever_has_no_keys_and_the_next_reload_asks_for_them_aga
         assert answer(service, OF_SOUTH, SOUTH) == (200, 1)
 
 
+def test_the_start_names_whoever_has_no_keys(tmp_path: Path, keys: StubServer) -> None:
+    keys.behaviours["south"] = gives({})
+    file = '[[issuer]]\nname = "west"\nissuer = "w"\nkey_set_file = "nowhere.json"\n'
+    records = record("north", NORTH, keys) + record("south", SOUTH, keys) + file
+    with told(tmp_path, records) as (service, _):
+        [started] = [line for line in service.log if line["event"] == "started"]
+    assert (started["level"], started["without_keys"]) == ("warning", ["south", "west"])
+
+
 def test_metrics_know_the_issuers_of_now(tmp_path: Path, keys: StubServer) -> None:
     port = free_port()
     published = {"CDS_SERVICE_METRICS_PORT": str(port)}

@@ -79,7 +79,7 @@ def _resources_in(file: Path) -> list[Resource]:
         bundle = json.loads(file.read_bytes())
         resources = [entry["resource"] for entry in bundle["entry"]]
         complete = all(resource["resourceType"] and resource["id"] for resource in resources)
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{file.name} is not a Bundle of resources with ids.") from error
     if not complete:
         raise ConfigurationError(f"{file.name} holds a resource with an empty type or id.")
