@@ -96,7 +96,10 @@ def load_site(settings: Settings) -> Site:
     known = {rule.id for rule in RULES}
     unknown = sorted(set(settings.rules_off) - known)
     if unknown:
-        raise ConfigurationError(f"CDS_SERVICE_RULES_OFF: there is no rule {unknown[0]}")
+        raise ConfigurationError(
+            f"CDS_SERVICE_RULES_OFF: there is no rule {' and no rule '.join(unknown)}; "
+            f"name rules, separated by blanks, out of: {' '.join(sorted(known))}"
+        )
     knowledge = load_knowledge(settings.data_directory)
     return Site(
         knowledge=knowledge,

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from cds_service.bootstrap import compose
 from cds_service.cli import main
+from cds_service.clinical.rules import RULES
 from cds_service.errors import ConfigurationError
 from cds_service.settings import Settings
 from tests.scenarios import FOLDER, read_scenario
@@ -136,6 +137,16 @@ def test_wrong_settings_end_a_command_with_2(tmp_path: Path) -> None:
     result = run("check", rules_off="no-such-rule")
     assert result.exit_code == 2
     assert "there is no rule no-such-rule" in result.stderr
+
+
+def test_rules_off_are_separated_by_blanks_and_those_there_are_are_named() -> None:
+    result = run("check", rules_off="long-term-renewal-social-pain,no-such-rule other")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        "CDS_SERVICE_RULES_OFF: there is no rule long-term-renewal-social-pain,no-such-rule "
+        "and no rule other; name rules, separated by blanks, out of: "
+        + " ".join(sorted(rule.id for rule in RULES))
+    ]
 
 
 def test_wrong_knowledge_or_cards_end_a_command_with_3(tmp_path: Path) -> None:
