@@ -6,20 +6,17 @@ What a setting leads to is decided by whoever is given it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from cds_service.errors import ConfigurationError
+from cds_service.setting_kinds import base_url, key, names, origins, seconds, switch, whole, zone
 
 PREFIX = "CDS_SERVICE_"
 _MEBIBYTE = 1024 * 1024
-_ORIGIN = re.compile(r"https?://[a-z0-9.\-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 
 
 class SettingRow(NamedTuple):
@@ -28,63 +25,6 @@ class SettingRow(NamedTuple):
     variable: str
     default: str
     meaning: str
-
-
-def _whole(lowest: int, highest: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
-            raise ValueError(f"must be a whole number from {lowest} to {highest}")
-        return int(text)
-
-    return read
-
-
-def _seconds(lowest: str, highest: str) -> Callable[[str], Decimal]:
-    def read(text: str) -> Decimal:
-        try:
-            seconds = Decimal(text)
-        except InvalidOperation:
-            seconds = Decimal("NaN")
-        if seconds.is_nan() or not Decimal(lowest) <= seconds <= Decimal(highest):
-            raise ValueError(f"must be a number of seconds from {lowest} to {highest}")
-        return seconds
-
-    return read
-
-
-def _switch(text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise ValueError("must be true or false")
-    return text == "true"
-
-
-def _zone(text: str) -> str:
-    try:
-        return ZoneInfo(text).key
-    except (KeyError, ValueError, OSError):
-        raise ValueError("must be a time zone name such as America/New_York") from None
-
-
-def _base_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        is_plain = bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        is_plain = False
-    if not is_plain or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
-        raise ValueError("must be an address such as https://cds.example.org")
-    return text.rstrip("/")
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(text.split())
-    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
-        raise ValueError("must be origins such as https://ehr.example.org, separated by blanks")
-    return origins
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
 
 
 def _setting(
@@ -100,15 +40,15 @@ class Settings:
 
     host: str = _setting("Address to listen on.", read=str, default="127.0.0.1")
     port: int = _setting(
-        "Port to listen on; 0 takes a free one.", read=_whole(0, 65535), default=8000
+        "Port to listen on; 0 takes a free one.", read=whole(0, 65535), default=8000
     )
     public_url: str | None = _setting(
         "Address under which clients reach the service: tokens name it as audience, cards link to "
         "it. Needed with issuers.",
-        read=_base_url,
+        read=base_url,
     )
     production: bool = _setting(
-        "Refuse to start with anything that is meant for development.", read=_switch, default=False
+        "Refuse to start with anything that is meant for development.", read=switch, default=False
     )
     issuers_file: Path | None = _setting(
         "TOML file of the clients that may call. Without it only loopback is served, without "
@@ -120,14 +60,14 @@ class Settings:
     )
     trust_sandbox: bool = _setting(
         "Trust the key of the CDS Hooks Sandbox, which everybody has: development only.",
-        read=_switch,
+        read=switch,
         default=False,
     )
     authenticate_discovery: bool = _setting(
-        "Ask for a token on discovery, too; it holds no patient data.", read=_switch, default=False
+        "Ask for a token on discovery, too; it holds no patient data.", read=switch, default=False
     )
     cors_origins: tuple[str, ...] = _setting(
-        "Origins of browser clients that may call, separated by blanks.", read=_origins, default=()
+        "Origins of browser clients that may call, separated by blanks.", read=origins, default=()
     )
     data_directory: Path | None = _setting(
         "The site's own knowledge files instead of those in the package.", read=Path
@@ -136,15 +76,15 @@ class Settings:
         "The site's own cards instead of those in the package.", read=Path
     )
     rules_off: tuple[str, ...] = _setting(
-        "Ids of rules that this site does not use, separated by blanks.", read=_names, default=()
+        "Ids of rules that this site does not use, separated by blanks.", read=names, default=()
     )
     use_labelled: bool = _setting(
         "In development mode, use resources labelled as sensitive; issuers have their own switch.",
-        read=_switch,
+        read=switch,
         default=False,
     )
     time_zone: str = _setting(
-        "Time zone that decides on which calendar day something falls.", read=_zone, default="UTC"
+        "Time zone that decides on which calendar day something falls.", read=zone, default="UTC"
     )
     database_url: str = _setting(
         "SQLAlchemy address of the database for feedback and the card ledger.",
@@ -153,57 +93,59 @@ class Settings:
         is_secret=True,
     )
     keep_comments: bool = _setting(
-        "Store the free text of feedback, which may name patients.", read=_switch, default=False
+        "Store the free text of feedback, which may name patients.", read=switch, default=False
     )
     body_limit_bytes: int = _setting(
         "Largest body of a hook call, in bytes.",
-        read=_whole(1024, 16 * _MEBIBYTE),
+        read=whole(1024, 16 * _MEBIBYTE),
         default=4 * _MEBIBYTE,
     )
     fhir_deadline_seconds: Decimal = _setting(
         "Time for all FHIR requests of a call together.",
-        read=_seconds("0.1", "10"),
+        read=seconds("0.1", "10"),
         default=Decimal("1.5"),
     )
     threads: int = _setting(
-        "Worker threads; more than both in-flight limits together.", read=_whole(8, 512), default=40
+        "Worker threads; more than both in-flight limits together.", read=whole(8, 512), default=40
     )
     in_flight_limit: int = _setting(
-        "Hook calls worked on at once; more are answered 503.", read=_whole(1, 500), default=32
+        "Hook calls worked on at once; more are answered 503.", read=whole(1, 500), default=32
     )
     feedback_in_flight_limit: int = _setting(
-        "Feedback calls worked on at once; more are answered 503.", read=_whole(1, 100), default=4
+        "Feedback calls worked on at once; more are answered 503.", read=whole(1, 100), default=4
     )
     connection_limit: int = _setting(
-        "Open connections at once.", read=_whole(10, 10000), default=500
+        "Open connections at once.", read=whole(10, 10000), default=500
     )
     rate_per_second: int = _setting(
         "Calls a second of one issuer, unless its record says otherwise.",
-        read=_whole(1, 100000),
+        read=whole(1, 100000),
         default=100,
     )
     rate_burst: int = _setting(
         "Calls at once of one issuer, unless its record says otherwise.",
-        read=_whole(1, 100000),
+        read=whole(1, 100000),
         default=200,
     )
     proxy_hops: int = _setting(
-        "Reverse proxies in front whose X-Forwarded-For is believed.", read=_whole(0, 5), default=0
+        "Reverse proxies in front whose X-Forwarded-For is believed.", read=whole(0, 5), default=0
     )
     audit_file: Path | None = _setting(
         "File that gets one audit record a call, one JSON object a line.", read=Path
     )
     audit_key: str | None = _setting(
-        "Key of the hash that stands for the patient in audit records.", read=str, is_secret=True
+        "Key of the hash that stands for the patient in audit records: 16 bytes or more.",
+        read=key,
+        is_secret=True,
     )
     metrics_port: int = _setting(
-        "Port of the metrics for Prometheus; 0 switches them off.", read=_whole(0, 65535), default=0
+        "Port of the metrics for Prometheus; 0 switches them off.", read=whole(0, 65535), default=0
     )
     metrics_host: str = _setting(
         "Address of the metrics; never one that clients can reach.", read=str, default="127.0.0.1"
     )
     trace_endpoint: str | None = _setting(
-        "OTLP/HTTP address for traces; needs the package's extra 'tracing'.", read=_base_url
+        "OTLP/HTTP address for traces; needs the package's extra 'tracing'.", read=base_url
     )
     demo_patients: Path | None = _setting(
         "Directory of made-up patients: serves a try-it page and a FHIR endpoint over them, in "

@@ -21,7 +21,7 @@ LAYERS = (
     ("decision_support", "issuers", "settings", "feedback_report", "scenario_capture"),
     ("store",),
     ("fhir", "hooks", "loading", "data_build", "explanation", "feedback", "migrations"),
-    ("queries", "access_token", "json_depth", "codes", "writable"),
+    ("queries", "access_token", "json_depth", "codes", "setting_kinds", "writable"),
     ("clinical",),
     ("errors",),
 )

@@ -374,8 +374,8 @@ def test_the_environment_on_the_page_of_operations_is_fit_for_production(tmp_pat
     [block] = re.findall(r"```sh\n(CDS_SERVICE_.*?)```", text_of("docs/operations.md"), re.DOTALL)
     environment = dict(line.split("=", 1) for line in block.splitlines())
     key = tmp_path / "audit.key"
-    key.write_text("secret\n")
+    key.write_text("0123456789abcdef\n")
     environment["CDS_SERVICE_AUDIT_KEY_FILE"] = str(key)
     settings = read_settings(environment)
     assert settings.production
-    assert settings.audit_key == "secret"
+    assert settings.audit_key == "0123456789abcdef"

@@ -98,9 +98,9 @@ def test_a_variable_that_means_nothing_is_a_fault() -> None:
 
 def test_a_secret_may_come_from_a_file_and_never_shows(tmp_path: Path) -> None:
     file = tmp_path / "key"
-    file.write_text("letmein\n")
+    file.write_text("letmein-letmein-\n")
     settings = read_settings({"CDS_SERVICE_AUDIT_KEY_FILE": str(file)})
-    assert settings.audit_key == "letmein"
+    assert settings.audit_key == "letmein-letmein-"
     assert "letmein" not in repr(settings)
 
 
@@ -112,6 +112,19 @@ def test_a_secret_given_twice_or_in_a_missing_file_is_a_fault(tmp_path: Path) ->
     assert faults({**missing, "CDS_SERVICE_AUDIT_KEY": "x"}) == [
         "CDS_SERVICE_AUDIT_KEY: is given twice, also as CDS_SERVICE_AUDIT_KEY_FILE"
     ]
+
+
+@pytest.mark.parametrize(("key", "is_enough"), [("k" * 15, False), ("k" * 16, True)])
+def test_the_key_of_the_patients_hash_is_one_that_cannot_be_guessed(
+    key: str, is_enough: bool
+) -> None:
+    environment = {"CDS_SERVICE_AUDIT_KEY": key}
+    if is_enough:
+        assert read_settings(environment).audit_key == key
+    else:
+        assert faults(environment) == [
+            "CDS_SERVICE_AUDIT_KEY: must be 16 bytes or more; `openssl rand -hex 32` makes one"
+        ]
 
 
 def test_only_a_secret_may_come_from_a_file() -> None:

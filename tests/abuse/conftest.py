@@ -62,7 +62,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Start the service once; at the end it must be well, no larger, and have kept its silence."""
     folder = tmp_path_factory.mktemp("abused")
     audit = folder / "audit.ndjson"
-    environment = {"CDS_SERVICE_AUDIT_FILE": str(audit), "CDS_SERVICE_AUDIT_KEY": "secret"}
+    environment = {"CDS_SERVICE_AUDIT_FILE": str(audit), "CDS_SERVICE_AUDIT_KEY": "k" * 16}
     with serving(folder, environment) as started:
         abused = Abused(process=started)
         assert all(abused.is_well() for _ in range(50))
