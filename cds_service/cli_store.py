@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from cds_service import bootstrap
 from cds_service.errors import ConfigurationError, StoreUnavailable
 from cds_service.feedback_report import as_csv, as_json, as_table
-from cds_service.store.database import connect
+from cds_service.store.database import connect, database_name
 from cds_service.store.report import feedback_given, report
 from cds_service.store.retention import Retention, purge
 
@@ -34,8 +34,9 @@ def db_upgrade() -> None:
     from cds_service.store.upgrade import upgrade  # slow to import: not for every command
 
     with _failures_told():
-        upgrade(bootstrap.settings_of_environment().database_url)
-    click.echo("The database is up to date.")
+        url = bootstrap.settings_of_environment().database_url
+        upgrade(url)
+    click.echo(f"The database {database_name(url)} is up to date.")
 
 
 @db.command("purge")

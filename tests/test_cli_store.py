@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from cds_service.cli_store import db, feedback
 from cds_service.feedback import FeedbackEntry
-from cds_service.store.database import connect
+from cds_service.store.database import connect, database_name
 from cds_service.store.feedback import record_feedback
 
 JUNE_2020 = datetime(2020, 6, 1, 12, 0, tzinfo=UTC)  # Monday of ISO week 23
@@ -40,7 +40,31 @@ def give_feedback(url: str, card: str = "c1", comment: str | None = "Jane Roe") 
 def test_upgrade_makes_the_database_and_says_so_each_time(url: str) -> None:
     for _ in range(2):
         result = run(url, "db", "upgrade")
-        assert (result.exit_code, result.output) == (0, "The database is up to date.\n")
+        assert (result.exit_code, result.output) == (0, f"The database {url} is up to date.\n")
+
+
+def test_upgrade_names_a_file_by_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("", "db", "upgrade")
+    file = tmp_path / "var" / "cds-service.sqlite3"
+    assert result.output == f"The database sqlite:///{file} is up to date.\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("postgresql://u:secret@db.example/cds", "postgresql://u:***@db.example/cds"),
+        ("postgresql+psycopg://u@db:5433/cds?password=secret", "postgresql://u@db:5433/cds"),
+        (
+            "postgresql://u@/cds?host=/run/pg&sslpassword=secret",
+            "postgresql://u@/cds?host=%2Frun%2Fpg",
+        ),
+    ],
+)
+def test_the_name_of_a_database_holds_no_password(url: str, name: str) -> None:
+    assert database_name(url) == name
 
 
 def test_the_report_is_a_table_by_default(url: str) -> None:

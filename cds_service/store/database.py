@@ -86,6 +86,18 @@ def needs_upgrade(engine: Engine) -> bool:
         return connection.scalar(select(version.c.version_num)) in (None, *REVISIONS[:-1])
 
 
+def database_name(url: str) -> str:
+    """Return the address to tell an operator: a file by its whole path, no password, no options.
+
+    Raises `ConfigurationError` for a URL that is neither SQLite nor PostgreSQL.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "sqlite":
+        return f"sqlite:///{Path(parsed.database or '').absolute()}"
+    host = {key: value for key, value in parsed.query.items() if key == "host"}
+    return parsed.set(drivername="postgresql", query=host).render_as_string(hide_password=True)
+
+
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
