@@ -40,12 +40,16 @@ _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Store:
-    """The database, the thread that writes to it, and the tokens already used."""
+    """The database, the thread that writes to it, and the tokens already used.
+
+    `is_new`: there was no file, and this start has made one.
+    """
 
     engine: Engine
     writer: WriteBehind
     seen_tokens: SeenTokens
     is_upgraded: bool
+    is_new: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,12 +184,12 @@ def compose(settings: Settings, *, on_loss: OnLoss) -> Installation:
 
 
 def _open_store(settings: Settings, *, on_loss: OnLoss) -> Store:
-    """Open the store; SQLite is upgraded on the way, PostgreSQL is not (one of many processes).
+    """Open the store; SQLite is made and upgraded on the way, PostgreSQL is not (one of many).
 
     A database that is away does not keep the service from starting.
     """
     url = settings.database_url
-    create_sqlite_file(url)
+    is_new = create_sqlite_file(url)
     engine = connect(url)
     try:
         is_upgraded = not needs_upgrade(engine)
@@ -203,7 +207,13 @@ def _open_store(settings: Settings, *, on_loss: OnLoss) -> Store:
     seen_tokens = SeenTokens(writer=writer, on_loss=on_loss)
     if is_upgraded:
         seen_tokens.load(engine, now=now())
-    return Store(engine=engine, writer=writer, seen_tokens=seen_tokens, is_upgraded=is_upgraded)
+    return Store(
+        engine=engine,
+        writer=writer,
+        seen_tokens=seen_tokens,
+        is_upgraded=is_upgraded,
+        is_new=is_new,
+    )
 
 
 def _refuse_unknown_names(issuers: tuple[Issuer, ...], catalogue: tuple[Service, ...]) -> None:

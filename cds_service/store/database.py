@@ -154,21 +154,24 @@ def _sqlite_engine(url: URL) -> Engine:
     return engine
 
 
-def create_sqlite_file(url: str) -> None:
+def create_sqlite_file(url: str) -> bool:
     """Make an empty database file that only its owner can read, with its folder.
 
-    A file that is there is left alone. Raises `ConfigurationError` where none can be made.
+    A file that is there is left alone. Returns whether one was made; raises `ConfigurationError`
+    where none can be.
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite":
-        return
+        return False
     path = Path(parsed.database or "")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            return True
     except OSError as error:
         raise _unusable_file(path, error) from None
+    return False
 
 
 def check_database(url: str) -> None:

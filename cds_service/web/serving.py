@@ -20,7 +20,7 @@ from cds_service.bootstrap import Installation, authorities, compose, now
 from cds_service.errors import ConfigurationError
 from cds_service.issuers import Issuer
 from cds_service.settings import Settings
-from cds_service.store.database import check_database
+from cds_service.store.database import check_database, database_name
 from cds_service.web.app import create_app
 from cds_service.web.audit import AuditFile, check_audit_file
 from cds_service.web.demo.fhir_endpoint import fhir_blueprint
@@ -51,6 +51,9 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
         hung_up = ending.enter_context(_hangups())
         parts = compose(settings, on_loss=metrics.record_loss)
         ending.callback(parts.close)
+        if parts.store.is_new:
+            made = database_name(settings.database_url)
+            log.event("database-made", parts.now(), level="warning", database=made)
         register = Register(parts, log)
         audit = _audit(parts, log, ending)
         app = create_app(

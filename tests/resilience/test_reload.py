@@ -220,4 +220,8 @@ def test_a_hangup_while_the_keys_of_the_start_are_awaited_is_a_reload(
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline and service.log[-1]["event"] != "reloaded":
             time.sleep(0.02)
-        assert [line["event"] for line in service.log] == ["started", "reloaded"]
+        assert [line["event"] for line in service.log] == [
+            "database-made",
+            "started",
+            "reloaded",
+        ]

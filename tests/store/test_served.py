@@ -224,6 +224,18 @@ def test_a_card_is_in_the_ledger_with_its_rule_and_user_and_without_its_patient(
     assert refill["context"]["patientId"] not in json.dumps(row, default=str)
 
 
+def test_a_start_that_finds_no_database_makes_one_and_says_so(tmp_path: Path) -> None:
+    # The first start, or one whose volume is not there: only the operator knows which.
+    file = tmp_path / "var" / "store.sqlite3"
+    for _ in range(2):
+        with served(f"sqlite:///{file}", tmp_path) as service:
+            assert service.feedback("c1")[0] == 200
+    first, second = (log.read_text() for log in sorted(tmp_path.glob("log-*")))
+    [line] = [json.loads(line) for line in first.splitlines() if '"database-made"' in line]
+    assert (line["level"], line["database"]) == ("warning", f"sqlite:///{file}")
+    assert "database-made" not in second
+
+
 @pytest.mark.postgresql
 def test_with_postgresql_stopped_every_hook_is_answered_and_feedback_gets_503(
     cluster: Any, tmp_path: Path, refill: dict[str, Any]

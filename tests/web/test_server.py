@@ -227,6 +227,7 @@ def test_on_sigterm_what_was_asked_is_answered_and_new_connections_are_refused(
         assert service.popen.wait(10) == 0
         events = [line["event"] for line in service.log]
         assert events == [
+            "database-made",
             "started",
             "draining",
             "request",
