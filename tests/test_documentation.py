@@ -347,6 +347,15 @@ def test_the_page_of_operations_lists_every_metric_with_its_labels(service: Runn
     assert service.metrics.registry.get_sample_value("cds_inflight", {"kind": "hook"}) == 0
 
 
+def test_the_page_of_operations_names_every_outcome_that_is_no_code_of_an_error() -> None:
+    source = "".join(file.read_text() for file in (ROOT / "cds_service/web").glob("*.py"))
+    given = re.findall(r"\boutcome(?:: str)? = (.*\".*)$", source, re.MULTILINE)
+    named = {name for line in given for name in re.findall(r'"([a-z-]+)"', line)}
+    assert named >= {"cards", "silent", "empty", "feedback", "ok", "exception-answered-empty"}
+    [row] = re.findall(r"^\| `cds_requests_total` .*$", text_of("docs/operations.md"), re.MULTILINE)
+    assert {name for name in named if f"`{name}`" not in row} == set()
+
+
 def counted() -> dict[str, tuple[str, ...]]:
     """The metrics of `Metrics` with their labels, by touching each."""
     metrics = Metrics()

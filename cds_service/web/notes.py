@@ -29,7 +29,8 @@ class CallNote:
     """The note of one request, filled in while it is answered.
 
     `route` is the template of the route, `issuer` a name of ours, `trigger` digits, `hook_instance`
-    a hash. `outcome` is "cards", "silent", "empty", "feedback", "ok" or the issue code of an error.
+    a hash. `outcome` is "cards", "silent", "empty", "feedback", "ok", the issue code of an error or
+    "exception-answered-empty" for one that its issuer wants answered with an empty list.
     `span` opens a span of a trace; None: there are none.
     """
 
