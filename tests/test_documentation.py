@@ -9,6 +9,8 @@ import json
 import pkgutil
 import re
 import shutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -377,6 +379,26 @@ def watched() -> dict[str, tuple[str, ...]]:
     calls = re.findall(r'metrics\.watch\(\s*"(\w+)",.*?label="(\w+)"', source, re.DOTALL)
     assert len(calls) == source.count("metrics.watch(")
     return {name: (label,) for name, label in calls}
+
+
+def test_a_command_is_given_the_settings_of_the_service_as_the_page_of_operations_says(
+    tmp_path: Path,
+) -> None:
+    [script] = re.findall(r"```sh\n(#!/bin/sh\n.*?)```", text_of("docs/operations.md"), re.DOTALL)
+    database = f"sqlite:///{tmp_path / 'its own' / 'store.sqlite3'}"
+    (tmp_path / "environment").write_text(f"CDS_SERVICE_DATABASE_URL='{database}'\n")
+    here = {
+        "/etc/cds-service": str(tmp_path),
+        "/var/lib/cds-service": str(tmp_path),
+        "/opt/cds-service/bin": str(Path(sys.executable).parent),
+        "/usr/sbin/runuser -u cds-service -- ": "",
+    }
+    for there, place in here.items():
+        assert there in script
+        script = script.replace(there, place)
+    command = ["/bin/sh", "-c", script, "cds-service", "db", "upgrade"]
+    told = subprocess.run(command, env={}, capture_output=True, text=True, check=True)
+    assert told.stdout == f"The database {database} is up to date.\n"
 
 
 def test_the_environment_on_the_page_of_operations_is_fit_for_production(tmp_path: Path) -> None:
