@@ -76,7 +76,10 @@ class Settings:
         "The site's own cards instead of those in the package.", read=Path
     )
     rules_off: tuple[str, ...] = _setting(
-        "Ids of rules that this site does not use, separated by blanks.", read=names, default=()
+        "Ids of rules that this site does not use, separated by blanks. Where one of them would "
+        "speak, no card comes; no other takes its place.",
+        read=names,
+        default=(),
     )
     use_labelled: bool = _setting(
         "In development mode, use resources labelled as sensitive; issuers have their own switch.",
