@@ -78,7 +78,7 @@ def assess(record: PatientRecord, knowledge: Knowledge, *, as_of: date, hook: Ho
     """
     excluded = exclusions(record, knowledge, as_of=as_of)
     pain = physical_pain(record, knowledge, as_of=as_of)
-    drugs = DrugKinds((*record.orders, *record.drafts), knowledge)
+    drugs = DrugKinds((*record.orders, *record.drafts, *record.drafts_beside), knowledge)
     record = _without_gaps_of_treatment(record, drugs, excluded)
     drafts = tuple(
         [
@@ -221,11 +221,9 @@ def _given(
 
 
 def _being_ordered(
-    record: PatientRecord, drugs: DrugKinds, is_wanted: Callable[[DrugKind], bool]
+    drafts: Iterable[Order], drugs: DrugKinds, is_wanted: Callable[[DrugKind], bool]
 ) -> list[Order]:
-    return [
-        draft for draft in drugs.orders_for(is_wanted, record.drafts) if is_being_ordered(draft)
-    ]
+    return [draft for draft in drugs.orders_for(is_wanted, drafts) if is_being_ordered(draft)]
 
 
 def _has_benzodiazepine(
@@ -238,7 +236,7 @@ def _has_benzodiazepine(
     return any(
         not order.is_labelled and _is_active_on(order, thresholds, as_of)
         for order in _given(record, drugs, is_wanted)
-    ) or any(not draft.is_labelled for draft in _being_ordered(record, drugs, is_wanted))
+    ) or any(not draft.is_labelled for draft in _being_ordered(record.drafts, drugs, is_wanted))
 
 
 def _has_naloxone(
@@ -248,9 +246,10 @@ def _has_naloxone(
     if not drugs.include(is_wanted):
         return False
     oldest = months_before(as_of, thresholds.naloxone_within_months)
+    drafts = (*record.drafts, *record.drafts_beside)
     return any(
         (start_of(order) or date.min) >= oldest for order in _given(record, drugs, is_wanted)
-    ) or bool(_being_ordered(record, drugs, is_wanted))
+    ) or bool(_being_ordered(drafts, drugs, is_wanted))
 
 
 def _has_moud(
@@ -280,7 +279,7 @@ def _has_moud(
         return (nearest - start).days < supply.days
 
     return any(map(goes_on, _given(record, drugs, is_wanted))) or bool(
-        _being_ordered(record, drugs, is_wanted)
+        _being_ordered(record.drafts, drugs, is_wanted)
     )
 
 

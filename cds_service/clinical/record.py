@@ -229,6 +229,8 @@ class CareEvent:
 class PatientRecord:
     """Everything about one patient that the rules may look at.
 
+    `drafts` are the orders being signed, selected or refilled, `drafts_beside` orders that stand
+    beside them and are not: they only tell what is on its way already.
     `lists_read` names the resource types whose whole list is known, even when it is empty.
     `unrelated` holds the references of resources that were read and concern no rule.
     """
@@ -238,6 +240,7 @@ class PatientRecord:
     is_deceased: bool = False
     orders: tuple[Order, ...] = ()
     drafts: tuple[Order, ...] = ()
+    drafts_beside: tuple[Order, ...] = ()
     conditions: tuple[Condition, ...] = ()
     observations: tuple[Observation, ...] = ()
     care_events: tuple[CareEvent, ...] = ()

@@ -74,13 +74,18 @@ def read_record(
 
     `drafts` are the orders of the hook's context. `time_zone` is the site's: it turns times into
     calendar days. `use_labelled` is the site's policy on sensitivity labels. `bystanders` are the
-    other entries of the context: nothing is read of them but whose they are. Every resource is
-    in the record, in its `unrelated` or in a gap. Raises PatientMismatch when a resource, used or
-    not, names another patient.
+    other entries of the context: of them only what is ordered is read, and nothing is missed. Every
+    other resource is in the record, in its `unrelated` or in a gap. Raises PatientMismatch when a
+    resource, used or not, names another patient.
     """
     patient_of_call = PatientOfCall(patient_id)
-    for bystander in bystanders:
-        patient_of_call.is_subject_of(bystander)
+    beside = [
+        Source(bystander, "MedicationRequest", "another draft", is_draft=True)
+        for bystander in bystanders
+        if patient_of_call.is_subject_of(bystander)
+        and bystander.get("resourceType") == "MedicationRequest"
+        and not is_withheld(bystander, use_labelled=use_labelled)
+    ]
     usable, set_aside, has_equal_names = _sorted_out(
         _sources(resources, drafts), patient_of_call, use_labelled=use_labelled
     )
@@ -90,6 +95,7 @@ def read_record(
     patient = read_patient(usable.get("Patient", ()), time_zone)
     surroundings = _surroundings(usable, set_aside, knowledge, time_zone)
     parts, unrelated, gaps = _collected(usable, surroundings)
+    drafts_beside = [read_order(source, surroundings).part for source in beside]
     orders = [(source, part) for source, part in parts if isinstance(part, Order)]
     others = [part for _, part in parts if not isinstance(part, Order)]
     unused = _unused(usable.get("Medication", ()), [source for source, _ in orders])
@@ -99,6 +105,7 @@ def read_record(
         is_deceased=patient.is_deceased,
         orders=tuple([order for source, order in orders if not source.is_draft]),
         drafts=tuple([order for source, order in orders if source.is_draft]),
+        drafts_beside=tuple([order for order in drafts_beside if order is not None]),
         conditions=tuple([part for part in others if isinstance(part, Condition)]),
         observations=tuple([part for part in others if isinstance(part, Observation)]),
         care_events=tuple([part for part in others if isinstance(part, CareEvent)]),

@@ -280,6 +280,27 @@ def test_treatment_with_a_known_supply_goes_on_for_the_gap_of_a_run(
     assert look(knowledge, moud).has_moud is has_moud
 
 
+def test_naloxone_that_stands_beside_what_is_chosen_is_on_its_way(knowledge: Knowledge) -> None:
+    high = (order("d", status="draft", dosages=taken("8")),)
+    naloxone = order("n", status="draft", drug=rxnorm("1725059"))
+    for beside, is_offered in (
+        ((naloxone,), False),
+        ((replace(naloxone, status="cancelled"),), True),
+    ):
+        seen = assess(
+            record(drafts=high, drafts_beside=beside), knowledge, as_of=TODAY, hook="order-select"
+        )
+        assert seen.needs_naloxone_offer is is_offered
+
+
+def test_what_stands_beside_a_draft_is_neither_opioid_nor_benzodiazepine_being_ordered(
+    knowledge: Knowledge,
+) -> None:
+    beside = (order("o", status="draft"), order("b", status="draft", drug=rxnorm("197901")))
+    seen = assess(record(drafts_beside=beside), knowledge, as_of=TODAY, hook="order-select")
+    assert (seen.opioid_drafts, seen.has_benzodiazepine, seen.dose.lines) == ((), False, ())
+
+
 def test_a_supply_of_thousands_of_years_is_assessed_like_any_other(knowledge: Knowledge) -> None:
     years = Quantity(value=Decimal(90), unit="a")
     orders = tuple(

@@ -198,6 +198,16 @@ class TestOtherPatients:
     def test_nothing_is_read_of_a_bystander_of_this_patient(self, knowledge: Knowledge) -> None:
         assert read(knowledge, bystanders=(order(status="Active"),)) == read(knowledge)
 
+    def test_what_another_draft_orders_is_read_and_what_a_label_withholds_is_not(
+        self, knowledge: Knowledge
+    ) -> None:
+        beside = order(id="n", medicationCodeableConcept={"text": "naloxone 4 mg nasal spray"})
+        labelled = {**beside, "meta": {"security": [{"code": "42CFRPart2"}]}}
+        other = {"resourceType": "ServiceRequest", "id": "s"}
+        record = read(knowledge, bystanders=(beside, labelled, other))
+        assert len(record.drafts_beside) == 1
+        assert (record.drafts, record.gaps, record.unrelated) == ((), (), ())
+
     @pytest.mark.parametrize("written", ["Patient/p2", [{"reference": "Patient/p2"}]])
     def test_a_subject_of_the_wrong_shape_is_compared_too(
         self, knowledge: Knowledge, written: Any
