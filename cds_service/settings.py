@@ -112,7 +112,10 @@ class Settings:
         "Worker threads; more than both in-flight limits together.", read=whole(8, 512), default=40
     )
     in_flight_limit: int = _setting(
-        "Hook calls worked on at once; more are answered 503.", read=whole(1, 500), default=32
+        "Hook calls worked on at once (three quarters for one issuer of several); more are "
+        "answered 503.",
+        read=whole(1, 500),
+        default=32,
     )
     feedback_in_flight_limit: int = _setting(
         "Feedback calls worked on at once; more are answered 503.", read=whole(1, 100), default=4

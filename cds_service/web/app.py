@@ -20,7 +20,7 @@ from cds_service.issuers import SANDBOX_ISSUER
 from cds_service.web.about import AboutPage
 from cds_service.web.audit import AuditFile
 from cds_service.web.cors import Cors
-from cds_service.web.limits import Places, Rates
+from cds_service.web.limits import Places, Rates, Shares
 from cds_service.web.logs import Log
 from cds_service.web.metrics import Metrics
 from cds_service.web.notes import CallNote, Span, failure_position
@@ -68,6 +68,7 @@ def create_app(
         door=door,
         metrics=metrics,
         hook_places=Places(settings.in_flight_limit),
+        shares=Shares(settings.in_flight_limit, callers=len(parts.issuers)),
         feedback_places=Places(settings.feedback_in_flight_limit),
         rates=None if parts.is_development else Rates(monotonic=time.monotonic),
         audit=audit,

@@ -37,6 +37,22 @@ class Places:
             self.taken -= 1
 
 
+class Shares:
+    """Of the places for calls worked on at once, those that one caller may hold.
+
+    With a single caller that is all of them, otherwise three quarters: the FHIR server of one EHR,
+    however slow, keeps no other EHR out.
+    """
+
+    def __init__(self, limit: int, *, callers: int) -> None:
+        self._most = limit if callers < 2 else max(1, limit * 3 // 4)
+        self._places: dict[str, Places] = {}
+
+    def of(self, caller: str) -> Places:
+        """Return the places of the caller, to be held beside one of all."""
+        return self._places.setdefault(caller, Places(self._most))
+
+
 class Rates:
     """A token bucket per key; keys not heard of for longest are forgotten beyond `keys_at_most`."""
 

@@ -26,7 +26,7 @@ from cds_service.store.cards import CardShown, record_cards
 from cds_service.store.feedback import record_feedback
 from cds_service.web.audit import AuditedCall, AuditFile
 from cds_service.web.body import read_bytes, read_object, require_json
-from cds_service.web.limits import Places, Rates
+from cds_service.web.limits import Places, Rates, Shares
 from cds_service.web.metrics import Metrics
 from cds_service.web.notes import CallNote, hashed
 from cds_service.web.trust import Caller
@@ -54,6 +54,7 @@ class Views:
     door: Door
     metrics: Metrics
     hook_places: Places
+    shares: Shares
     feedback_places: Places
     rates: Rates | None
     audit: AuditFile | None
@@ -73,16 +74,17 @@ class Views:
         with self.hook_places:
             with note.step("authenticate"):
                 caller = self._caller("hook", note)
-            with note.step("read"):
-                body = self._body(self.parts.settings.body_limit_bytes, note)
-                hook_request = read_request(body, service)
-            note.hook_instance = hashed(hook_request.hook_instance)
-            note.trigger = hook_request.trigger
-            advice: Advice | None = None
-            try:
-                advice = self._advice(hook_request, service, caller, note)
-            finally:
-                self._audit_call(hook_request, caller, advice)
+            with self.shares.of(caller.issuer.name):
+                with note.step("read"):
+                    body = self._body(self.parts.settings.body_limit_bytes, note)
+                    hook_request = read_request(body, service)
+                note.hook_instance = hashed(hook_request.hook_instance)
+                note.trigger = hook_request.trigger
+                advice: Advice | None = None
+                try:
+                    advice = self._advice(hook_request, service, caller, note)
+                finally:
+                    self._audit_call(hook_request, caller, advice)
         seen = self._kept(advice, hook_request, caller, note)
         return Response(orjson.dumps({"cards": seen}), content_type=JSON)
 

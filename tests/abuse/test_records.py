@@ -81,7 +81,7 @@ def test_no_number_becomes_an_absurd_one_on_a_card(service: Abused, number: obje
     response = service.send(body)
     assert response.status_code == 200
     for card in response.json()["cards"]:
-        said = card["summary"] + card["detail"]
+        said = card["summary"] + card["detail"].partition("knowledge version")[0]
         assert not re.search(r"\binf\b|\bnan\b|\d[eE][+-]?\d|\d{7,}|-\d+ MME", said)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 
 import pytest
 
 from cds_service.errors import Overloaded, TooManyRequests
-from cds_service.web.limits import Places, Rates
+from cds_service.web.limits import Places, Rates, Shares
 
 
 class Clock:
@@ -36,6 +37,22 @@ def test_a_place_is_free_again_after_a_failure() -> None:
         with pytest.raises(ZeroDivisionError), places:
             raise ZeroDivisionError
     assert places.taken == 0
+
+
+@pytest.mark.parametrize(
+    ("callers", "limit", "most"), [(1, 4, 4), (2, 4, 3), (2, 1, 1), (2, 32, 24)]
+)
+def test_one_caller_of_several_never_holds_all_places(callers: int, limit: int, most: int) -> None:
+    shares = Shares(limit, callers=callers)
+    with ExitStack() as held:
+        for _ in range(most):
+            held.enter_context(shares.of("north"))
+        with pytest.raises(Overloaded), shares.of("north"):
+            pass
+        with shares.of("south"):
+            pass
+    with shares.of("north"):
+        pass
 
 
 def test_a_burst_is_let_in_and_the_next_waits_for_the_rate() -> None:
