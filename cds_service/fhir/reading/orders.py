@@ -85,9 +85,8 @@ def read_order(source: Source, surroundings: Surroundings) -> Reading[Order]:
     if not may_count and (element.lost or drug is None):
         return NOTHING
     if element.lost:
-        is_opioid = drug is None or _may_be_analgesic(drug, surroundings.knowledge)
-        kind = GapKind.ORDER_UNREADABLE if is_opioid else GapKind.ELEMENT_UNREADABLE
-        return source.unreadable(kind, element)
+        kind = _kind_of_gap(GapKind.ORDER_UNREADABLE, drug, surroundings.knowledge)
+        return NOTHING if kind is None else source.unreadable(kind, element)
     order = _order(source.reference, element, modifiers, drug, surroundings)
     missing = _missing(order, source, surroundings) if may_count else ()
     return Reading(order, (*missing, *source.left_out(element)))
@@ -119,10 +118,17 @@ def _may_count(source: Source, modifiers: _Modifiers, element: Element, concepts
     return may_have_status and ("intent" in element.lost or modifiers.intent in HISTORY_INTENTS)
 
 
-def _may_be_analgesic(drug: Drug, knowledge: Knowledge) -> bool:
-    """Say whether an order for the drug may be exposure, whatever else the record says."""
-    opioid = recognised_opioid(drug, knowledge)
-    return opioid is not None and opioid.is_analgesic(has_opioid_use_disorder=False)
+def _kind_of_gap(of_exposure: GapKind, drug: Drug | None, knowledge: Knowledge) -> GapKind | None:
+    """Return the gap that something missing from an order leaves.
+
+    `of_exposure` where the order may be exposure, whatever else the record says; a detail where the
+    drug is looked at for something else; None where it is an opioid that is known and not counted.
+    """
+    opioid = None if drug is None else recognised_opioid(drug, knowledge)
+    if drug is None or (opioid and opioid.is_analgesic(has_opioid_use_disorder=False)):
+        return of_exposure
+    is_not_counted = opioid is not None and opioid.use == "not-counted"
+    return None if is_not_counted else GapKind.ELEMENT_UNREADABLE
 
 
 def _order(
@@ -198,6 +204,6 @@ def _missing(order: Order, source: Source, surroundings: Surroundings) -> tuple[
     is_dated = source.is_draft or order.bounds_start or order.authored_on or order.validity_start
     if is_dated:
         return ()
-    if _may_be_analgesic(order.drug, surroundings.knowledge):
-        return (source.gap(GapKind.START_UNKNOWN, NO_START),)
-    return (source.gap(GapKind.ELEMENT_UNREADABLE, NO_START, element="authoredOn"),)
+    kind = _kind_of_gap(GapKind.START_UNKNOWN, order.drug, surroundings.knowledge)
+    element = "authoredOn" if kind is GapKind.ELEMENT_UNREADABLE else None
+    return () if kind is None else (source.gap(kind, NO_START, element=element),)
