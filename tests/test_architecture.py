@@ -21,7 +21,15 @@ LAYERS = (
     ("decision_support", "issuers", "settings", "feedback_report", "scenario_capture"),
     ("store",),
     ("fhir", "hooks", "loading", "data_build", "explanation", "feedback", "migrations"),
-    ("queries", "access_token", "json_depth", "codes", "setting_kinds", "writable"),
+    (
+        "queries",
+        "access_token",
+        "json_depth",
+        "resource_names",
+        "codes",
+        "setting_kinds",
+        "writable",
+    ),
     ("clinical",),
     ("errors",),
 )

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from cds_service.fhir.reading import values
-from cds_service.fhir.reading.references import id_stated_by
+from cds_service.resource_names import identified
 
 Resource: TypeAlias = Mapping[str, object]
 
@@ -136,10 +136,10 @@ def _bundle(bundle: Resource) -> Listing | None:
             if resource.get("id") and kind != "Medication":
                 resources.append(resource)
             else:
-                found = _identified(resource, id_stated_by(entry.get("fullUrl"), kind))
+                found = identified(resource, entry.get("fullUrl"))
                 resources += found
                 resource = found[0]
-            if _is_match(entry, kind) if "search" in entry else kind != "Medication":
+            if "search" not in entry or not _is_included(entry):
                 matches.append(resource)
     link = next_link(bundle) if "link" in bundle else None
     total = _total(bundle.get("total"))
@@ -157,12 +157,11 @@ def _bundle(bundle: Resource) -> Listing | None:
 
 def _total(stated: object) -> int | None:
     """Return a total, also one sent as text or as 3.0; None for what is no number."""
-    if stated is None:
-        return None
+    if isinstance(stated, str) and stated.strip().isdecimal():
+        return int(stated.strip()[:_MOST_DIGITS])
     if isinstance(stated, float) and stated.is_integer():
         return int(stated)
-    digits = values.code(stated) or ""
-    return int(digits) if digits.isdecimal() and len(digits) <= _MOST_DIGITS else None
+    return stated if type(stated) is int else None
 
 
 def _are_fewer(matches: Sequence[Resource], unreadable: Sequence[int], *, than: int | None) -> bool:
@@ -180,23 +179,10 @@ def _are_fewer(matches: Sequence[Resource], unreadable: Sequence[int], *, than: 
     return came < than
 
 
-def _identified(resource: Resource, stated: str | None) -> tuple[Resource, ...]:
-    """Return the resource under the id it has, or else under the one its fullUrl states.
-
-    One that has another id than that, as only a Medication is asked for, is found under both.
-    """
-    id_ = resource.get("id")
-    if stated is None or str(id_).lower() == stated.lower():
-        return (resource,)
-    named = {**resource, "id": stated}
-    return (resource, named) if id_ else (named,)
-
-
-def _is_match(entry: Resource, kind: str) -> bool:
-    """Say whether an entry was searched for; a Medication that does not say so came along."""
+def _is_included(entry: Resource) -> bool:
+    """Say whether an entry came along with what was searched for; one that says nothing did not."""
     search = entry.get("search")
-    mode = search.get("mode") if isinstance(search, dict) else None
-    return mode != "include" and (mode is not None or kind != "Medication")
+    return isinstance(search, dict) and search.get("mode") == "include"
 
 
 def _is_error(outcome: Resource) -> bool:

@@ -18,8 +18,9 @@ from cds_service.fhir.prefetch import (
     best_standing,
     has_no_other_token,
 )
-from cds_service.fhir.reading.references import target, written
+from cds_service.fhir.reading.references import written
 from cds_service.queries import Query
+from cds_service.resource_names import target
 
 # Not in the published templates: those keep to the searches every client can make.
 _INCLUDES = {"MedicationRequest": "&_include=MedicationRequest:medication"}

@@ -17,6 +17,7 @@ from cds_service.clinical.assessment import Hook
 from cds_service.errors import MalformedRequest
 from cds_service.hooks.catalogue import Service
 from cds_service.hooks.shapes import Shape
+from cds_service.resource_names import identified
 
 JsonObject = Mapping[str, object]
 
@@ -25,10 +26,6 @@ PRACTITIONERS = frozenset({"Practitioner", "PractitionerRole"})
 _EPIC_TRIGGER = "com.epic.cdshooks.request.bpa-trigger-action"
 _TRIGGER = re.compile(r"[0-9]{1,4}")
 _FHIR_ID = re.compile(r"(?!\.+$)[A-Za-z0-9.\-]{1,64}")
-_FULL_URL = re.compile(
-    r"(?:urn:(?:uuid|oid):|(?:.*/)?(?P<type>[A-Za-z]+)/)"
-    r"(?P<id>[A-Za-z0-9.\-_]{1,128})(?:/_history/.*)?"
-)
 _ORDER_TYPES = frozenset({"MedicationRequest", "MedicationOrder", "MedicationPrescription"})
 """What R4, DSTU2 and DSTU1 call the order of a medication."""
 _ORDERS: Mapping[Hook, str] = {
@@ -190,7 +187,9 @@ def _named_by(selection: str) -> str:
     It may be absolute, with a version, a URN, or begin with `#`.
     """
     plain = selection.strip().split("/_history/", 1)[0].rstrip("/").removeprefix("#")
-    return plain.rpartition(":")[2] if plain.startswith("urn:") else "/".join(plain.split("/")[-2:])
+    if plain.startswith("urn:"):
+        return plain.rpartition(":")[2].lower()
+    return "/".join(plain.split("/")[-2:])
 
 
 def _resources(bundle: JsonObject) -> list[JsonObject]:
@@ -207,25 +206,7 @@ def _resources(bundle: JsonObject) -> list[JsonObject]:
         holder = entry if isinstance(entry, dict) else {}
         resource = holder.get("resource")
         if isinstance(resource, dict):
-            found += _identified(resource, holder.get("fullUrl"))
+            found += identified(resource, holder.get("fullUrl"))
         else:
             found.append({})
     return found
-
-
-def _identified(resource: JsonObject, full_url: object) -> list[JsonObject]:
-    """Return the resource, with the id that its entry's fullUrl states where it has none.
-
-    A Medication that has another id than that is there twice: orders may name it by either.
-
-    Source: conformance.md S-12.
-    """
-    stated = _FULL_URL.fullmatch(full_url) if isinstance(full_url, str) else None
-    kind = resource.get("resourceType")
-    if stated is None or stated["type"] not in (None, kind) or kind == "Patient":
-        return [resource]
-    named = {**resource, "id": stated["id"]}
-    if not resource.get("id"):
-        return [named]
-    is_named_twice = kind == "Medication" and resource["id"] != stated["id"]
-    return [resource, named] if is_named_twice else [resource]

@@ -11,6 +11,7 @@ from cds_service.fhir.reading.dates import Days, days
 from cds_service.fhir.reading.element import Element
 from cds_service.fhir.reading.labels import is_labelled
 from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
+from cds_service.resource_names import target
 
 CLINICAL_STATUSES = frozenset(
     {"active", "recurrence", "relapse", "inactive", "remission", "resolved"}
@@ -189,6 +190,6 @@ def _encounter(element: Element) -> str | None:
     """Return the encounter in one spelling, however the reference is written (STU3: context)."""
     for name in ("encounter", "context"):
         for reference in references.written(element.value.get(name)):
-            resource_type, id_ = references.target(reference)
+            resource_type, id_ = target(reference)
             return f"{resource_type or 'Encounter'}/{id_}"
     return None

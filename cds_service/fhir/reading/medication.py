@@ -11,10 +11,11 @@ from cds_service.clinical.drugs import concerns_a_rule
 from cds_service.clinical.knowledge import Knowledge
 from cds_service.clinical.record import Drug
 from cds_service.clinical.terminology import RXNORM
-from cds_service.fhir.reading import references, values
+from cds_service.fhir.reading import values
 from cds_service.fhir.reading.concepts import Concepts, Named, named
 from cds_service.fhir.reading.memory import Memory
 from cds_service.fhir.reading.values import JsonObject
+from cds_service.resource_names import target
 
 _DEEPEST = 3
 """Order, Medication, an ingredient that is a Medication again: nothing real is deeper."""
@@ -138,7 +139,7 @@ def key_of(medication: JsonObject) -> str:
 
 
 def _key(reference: str) -> str:
-    return references.target(reference).id.lower()
+    return target(reference).id.lower()
 
 
 def _naming_parts(holder: JsonObject) -> Iterator[tuple[object, JsonObject | None]]:

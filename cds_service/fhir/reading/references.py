@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from cds_service.errors import PatientMismatch
+from cds_service.resource_names import URN, is_plain_id, target
 
-_is_plain = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII).fullmatch
 _ABOUT = ("subject", "patient")
-_URN = ("urn:uuid:", "urn:oid:")
 _OTHER_SUBJECTS = frozenset(
     {
         "device",
@@ -29,20 +26,13 @@ _OTHER_SUBJECTS = frozenset(
 """What R4 lets `subject` name beside a Patient, in lower case. Source: FHIR R4, all resources."""
 
 
-class Target(NamedTuple):
-    """The resource a reference names; `resource_type` None when the reference does not say."""
-
-    resource_type: str | None
-    id: str
-
-
 def reference_to(resource_type: str, id_: object) -> str | None:
     """Return the relative reference to a resource, or None when its id is none that can be shown.
 
     >>> reference_to("Condition", "a_1")
     'Condition/a_1'
     """
-    return f"{resource_type}/{id_}" if isinstance(id_, str) and _is_plain(id_) else None
+    return f"{resource_type}/{id_}" if isinstance(id_, str) and is_plain_id(id_) else None
 
 
 def written(reference: object) -> tuple[str, ...]:
@@ -55,43 +45,6 @@ def written(reference: object) -> tuple[str, ...]:
     return tuple(
         one for member in members if not isinstance(member, list) for one in written(member)
     )
-
-
-def target(reference: str) -> Target:
-    """Return what a literal reference names: relative, absolute, with a version, or a URN.
-
-    A slash at the end means nothing.
-
-    >>> target("https://ehr.example/r4/Patient/1/_history/2")
-    Target(resource_type='Patient', id='1')
-    >>> target("urn:uuid:0F9E")
-    Target(resource_type=None, id='0f9e')
-    """
-    reference = reference.strip()
-    if reference.startswith(_URN):
-        return Target(None, reference.rsplit(":", 1)[1].lower())
-    kind, _, id_ = reference.split("/_history/", 1)[0].rstrip("/").rpartition("/")
-    return Target(kind.rpartition("/")[2] or None, id_)
-
-
-def id_stated_by(full_url: object, resource_type: str) -> str | None:
-    """Return the id that the fullUrl of a Bundle entry states for its resource, or None.
-
-    A URN is an address inside the Bundle, by which the call cannot know its Patient.
-
-    Source: FHIR R4, Bundle, "Resolving references in Bundles"; conformance.md S-12.
-
-    >>> id_stated_by("https://ehr.example/r4/Medication/m1", "Medication")
-    'm1'
-    >>> id_stated_by("urn:uuid:0f9e", "Patient") is None
-    True
-    """
-    if not isinstance(full_url, str):
-        return None
-    named = target(full_url)
-    is_urn = full_url.strip().startswith(_URN) and resource_type != "Patient"
-    states_id = (is_urn or named.resource_type == resource_type) and _is_plain(named.id)
-    return named.id if states_id else None
 
 
 class PatientOfCall:
@@ -140,7 +93,7 @@ class PatientOfCall:
         kind = (resource_type or "Patient").lower()
         if kind != "patient":
             return False if kind in _OTHER_SUBJECTS else None
-        is_urn_of_this = reference.strip().startswith(_URN) and id_ == self._patient_id.lower()
+        is_urn_of_this = reference.strip().startswith(URN) and id_ == self._patient_id.lower()
         if not is_urn_of_this:
             self._refuse_another(id_)
         return True
