@@ -238,9 +238,9 @@ class TestFindings:
         "value",
         [
             {"valueBoolean": "true"},
-            {"valueQuantity": {"value": 3}},
-            {"valueCodeableConcept": concept(SNOMED_CT, "261665006")},  # unknown
+            {"valueQuantity": {"value": "many"}},
             {"valueBoolean": True, "modifierExtension": [{"url": "urn:x"}]},
+            {"valueBoolean": True, "valueCodeableConcept": concept(SNOMED_CT, "373067005")},
         ],
     )
     def test_whether_it_was_observed_may_be_lost(self, knowledge: Knowledge, value: Json) -> None:
@@ -249,8 +249,41 @@ class TestFindings:
         assert only_observation(record).answers == (Answer(codings=FINDING, is_unreadable=True),)
         assert [gap.element for gap in record.gaps] == ["component.value[x]"]
 
+    @pytest.mark.parametrize("code", ["6471006", "82313006"])
+    def test_a_finding_that_is_the_value_as_well_is_read_as_a_value(
+        self, knowledge: Knowledge, code: str
+    ) -> None:
+        value = concept(SNOMED_CT, code)
+        record = read(knowledge, observation(code=SUICIDAL, valueCodeableConcept=value))
+        (answer,) = only_observation(record).answers
+        assert answer.answers == ((SNOMED_CT, code),)
+
+    def test_a_rated_item_that_is_coded_as_a_finding_too_keeps_its_answer(
+        self, knowledge: Knowledge
+    ) -> None:
+        item_9 = {"coding": [*concept(LOINC, "44260-8")["coding"], *SUICIDAL["coding"]]}
+        value = concept(LOINC, "LA6569-3")
+        record = read(knowledge, observation(code=item_9, valueCodeableConcept=value))
+        (answer,) = only_observation(record).answers
+        assert ((LOINC, "44260-8") in answer.codings, answer.answers) == (
+            True,
+            ((LOINC, "LA6569-3"),),
+        )
+
+    def test_a_finding_with_a_value_of_another_kind_is_told_where_nothing_can_be_made_of_it(
+        self, knowledge: Knowledge
+    ) -> None:
+        unknown = concept(SNOMED_CT, "261665006")
+        record = read(knowledge, observation(code=SUICIDAL, valueCodeableConcept=unknown))
+        assert [gap.element for gap in record.gaps] == ["value[x]"]
+
     def test_a_finding_without_a_value_that_is_said_to_be_absent_says_nothing(
         self, knowledge: Knowledge
     ) -> None:
         unknown = observation(code=SUICIDAL, dataAbsentReason=concept("urn:x", "unknown"))
         assert only_observation(read(knowledge, unknown)).answers == ()
+
+    def test_a_part_without_a_code_is_no_finding(self, knowledge: Knowledge) -> None:
+        part = {"code": {"text": "mood"}, "valueQuantity": {"value": 3}}
+        record = read(knowledge, observation(code=PRAPARE, component=[part]))
+        assert record.gaps == ()

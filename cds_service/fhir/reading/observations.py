@@ -28,14 +28,14 @@ STATUSES = frozenset(
         "unknown",
     }
 )
-_YES_OR_NO = "http://terminology.hl7.org/CodeSystem/v2-0136"
+_V2_YES_OR_NO = "http://terminology.hl7.org/CodeSystem/v2-0136"
 _YES = frozenset(
     {
         Coding(SNOMED_CT, "373066001"),
         Coding(SNOMED_CT, "52101004"),  # present
         Coding(LOINC, "LA33-6"),
         Coding(LOINC, "LA9633-4"),  # present
-        Coding(_YES_OR_NO, "Y"),
+        Coding(_V2_YES_OR_NO, "Y"),
     }
 )
 _NO = frozenset(
@@ -44,9 +44,10 @@ _NO = frozenset(
         Coding(SNOMED_CT, "2667000"),  # absent
         Coding(LOINC, "LA32-8"),
         Coding(LOINC, "LA9634-2"),  # absent
-        Coding(_YES_OR_NO, "N"),
+        Coding(_V2_YES_OR_NO, "N"),
     }
 )
+_YES_OR_NO = _YES | _NO
 
 
 def read_observation(source: Source, surroundings: Surroundings) -> Reading[Observation]:
@@ -105,15 +106,18 @@ def _answers(element: Element, surroundings: Surroundings) -> Iterator[Answer]:
     A finding ("suicidal thoughts") as the code itself needs none: it was observed, unless the value
     says that it was not.
     """
+    concepts = surroundings.concepts
     for part in (element, *element.children("component")):
-        codings, is_in_tables = surroundings.concepts.coded(part.value.get("code"))
+        codings, is_in_tables = concepts.coded(part.value.get("code"))
         findings = _findings(codings, surroundings.knowledge) if is_in_tables else ()
-        if any(name.startswith("value") and part.has(name) for name in part.value):
-            yield (
-                _finding(part, findings, surroundings.concepts)
-                if findings
-                else _answer(part, surroundings)
-            )
+        said, is_told = concepts.coded(part.value.get("valueCodeableConcept"))
+        if findings and ("valueBoolean" in part.value or not _YES_OR_NO.isdisjoint(said)):
+            yield _finding(part, findings, frozenset(said))
+        elif any(name.startswith("value") and part.has(name) for name in part.value):
+            answer = _answer(part, surroundings)
+            if findings and findings == codings and not (is_told or answer.is_unreadable):
+                part.note("value[x]")  # neither a finding nor the answer to a question
+            yield answer
         elif findings and not part.has("dataAbsentReason"):
             yield Answer(codings=findings, answers=findings)
 
@@ -128,16 +132,14 @@ def _findings(codings: Iterable[Coding], knowledge: Knowledge) -> tuple[Coding, 
     )
 
 
-def _finding(part: Element, findings: tuple[Coding, ...], concepts: Concepts) -> Answer:
-    """Return whether the findings were observed; a value that is neither yes nor no is lost."""
-    is_observed = part.value.get("valueBoolean")
-    said = frozenset(concepts.codings(part.value.get("valueCodeableConcept")))
-    if said & (_YES | _NO):
-        is_observed = said.isdisjoint(_NO)
-    if part.has("modifierExtension") or not isinstance(is_observed, bool):
+def _finding(part: Element, findings: tuple[Coding, ...], said: frozenset[Coding]) -> Answer:
+    """Return whether the findings were observed; what is no yes, no no, or both, is lost."""
+    sent = part.value.get("valueBoolean")
+    is_yes, is_no = sent is True or bool(said & _YES), sent is False or bool(said & _NO)
+    if part.has("modifierExtension") or is_yes is is_no:
         part.note("value[x]")
         return Answer(codings=findings, is_unreadable=True)
-    return Answer(codings=findings, answers=findings if is_observed else ())
+    return Answer(codings=findings, answers=findings if is_yes else ())
 
 
 def _answer(part: Element, surroundings: Surroundings) -> Answer:
