@@ -206,8 +206,8 @@ def _faults_of(record: object, *, production: bool) -> list[str]:
 
 def _trusts_the_sandbox(record: Mapping[str, Any]) -> bool:
     """Say whether everybody who has the sandbox's key can sign for the record."""
-    key_set_url = str(record.get("key_set_url", ""))
-    is_its_key_set = key_set_url.lower().startswith(f"{SANDBOX_ISSUER}/")
+    key_set = BaseUrl.parse(record.get("key_set_url", ""))
+    is_its_key_set = key_set is not None and key_set.origin == SANDBOX_ISSUER
     return is_its_key_set or bool(record["issuer"] == SANDBOX_ISSUER)
 
 

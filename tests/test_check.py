@@ -48,6 +48,7 @@ def check(**environment: object) -> Result:
             "CDS_SERVICE_AUDIT_FILE: cannot be written: Is a directory; name a file in",
         ),
         ({"metrics_port": 9123, "metrics_host": "no.invalid"}, "CDS_SERVICE_METRICS_HOST: is no"),
+        ({"metrics_port": 8000}, "CDS_SERVICE_METRICS_PORT: is the port of the service itself"),
         ({"demo_patients": "/etc/passwd"}, "CDS_SERVICE_DEMO_PATIENTS: must be a directory"),
         ({"ca_file": "nowhere.pem"}, "CDS_SERVICE_CA_FILE: cannot be read"),
     ],
@@ -71,11 +72,14 @@ def test_every_fault_is_named_at_once() -> None:
 
 def test_checking_makes_no_file_and_wants_no_port(tmp_path: Path) -> None:
     # It runs beside the service, and perhaps as another user.
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        socket.create_server(("127.0.0.1", 0)) as taken_too,
+    ):
+        port, other = taken.getsockname()[1], taken_too.getsockname()[1]
         database = f"sqlite:///{tmp_path / 'var' / 'store.sqlite3'}"
         audit = {"audit_file": tmp_path / "audit" / "audit.ndjson", "audit_key": KEY}
-        result = check(database_url=database, port=port, metrics_port=port, **audit)
+        result = check(database_url=database, port=port, metrics_port=other, **audit)
     assert result.output.splitlines()[-1] == "all well"
     assert list(tmp_path.iterdir()) == []
 

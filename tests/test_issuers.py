@@ -140,7 +140,7 @@ def test_two_records_of_one_issuer_are_refused(tmp_path: Path) -> None:
         ('"https://ehr.north.example"', '"https://sandbox.cds-hooks.org"'),
         (
             '"https://ehr.north.example/jwks.json"',
-            '"https://Sandbox.cds-hooks.org/.well-known/jwks.json"',
+            '"https://Sandbox.cds-hooks.org:443/.well-known/jwks.json"',
         ),
     ],
 )

@@ -22,7 +22,7 @@ from cds_service.clinical.exposure import (
 from cds_service.clinical.knowledge import Knowledge, Thresholds
 from cds_service.clinical.mme import DailyDose, OpioidOrder, daily_dose
 from cds_service.clinical.orders import OrderReading, draft_reading, is_being_ordered, is_given
-from cds_service.clinical.record import ORDER_GAPS, GapKind, Order, PatientRecord
+from cds_service.clinical.record import ORDER_GAPS, Order, PatientRecord
 from cds_service.clinical.span import start_of
 from cds_service.clinical.supply import supply_of
 
@@ -79,7 +79,7 @@ def assess(record: PatientRecord, knowledge: Knowledge, *, as_of: date, hook: Ho
     excluded = exclusions(record, knowledge, as_of=as_of)
     pain = physical_pain(record, knowledge, as_of=as_of)
     drugs = DrugKinds((*record.orders, *record.drafts, *record.drafts_beside), knowledge)
-    record = _without_gaps_of_treatment(record, drugs, excluded)
+    record = _without_gaps_of_treatment(record, excluded)
     drafts = tuple(
         [
             draft_reading(
@@ -135,22 +135,14 @@ def assess(record: PatientRecord, knowledge: Knowledge, *, as_of: date, hook: Ho
     )
 
 
-def _without_gaps_of_treatment(
-    record: PatientRecord, drugs: DrugKinds, excluded: Exclusions
-) -> PatientRecord:
+def _without_gaps_of_treatment(record: PatientRecord, excluded: Exclusions) -> PatientRecord:
     """Drop what is missing from orders that turn out to treat opioid use disorder.
 
     Source: clinical.md section 2: an order for such treatment never raises any card.
     """
-    if not any(gap.kind is GapKind.START_UNKNOWN for gap in record.gaps):
+    if not (excluded.has_opioid_use_disorder and any(gap.may_be_treatment for gap in record.gaps)):
         return record
-    treatment = {order.reference for order in drugs.orders_for(_is_moud(excluded), record.orders)}
-    kept = [
-        gap
-        for gap in record.gaps
-        if gap.kind is not GapKind.START_UNKNOWN or gap.where not in treatment
-    ]
-    return replace(record, gaps=tuple(kept))
+    return replace(record, gaps=tuple([gap for gap in record.gaps if not gap.may_be_treatment]))
 
 
 def _past_orders(record: PatientRecord, as_of: date) -> tuple[Order, ...]:
@@ -264,7 +256,12 @@ def _has_moud(
     An active order counts while its supply, or the gap that a run may have, lasts; without a
     recorded supply for as long as an active order may be therapy.
     """
-    is_wanted = _is_moud(excluded)
+
+    def is_wanted(kind: DrugKind) -> bool:
+        return kind.opioid is not None and kind.opioid.is_moud(
+            has_opioid_use_disorder=excluded.has_opioid_use_disorder
+        )
+
     if not drugs.include(is_wanted):
         return False
     oldest = months_before(as_of, thresholds.relic_after_months)
@@ -280,12 +277,4 @@ def _has_moud(
 
     return any(map(goes_on, _given(record, drugs, is_wanted))) or bool(
         _being_ordered(record.drafts, drugs, is_wanted)
-    )
-
-
-def _is_moud(excluded: Exclusions) -> Callable[[DrugKind], bool]:
-    """Return what says whether a drug is treatment of opioid use disorder for this patient."""
-    return lambda kind: (
-        kind.opioid is not None
-        and kind.opioid.is_moud(has_opioid_use_disorder=excluded.has_opioid_use_disorder)
     )

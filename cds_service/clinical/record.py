@@ -60,7 +60,8 @@ class DataGap:
     `where` is the resource ("MedicationRequest/17", or its place when it has no id: "entry 3 of
     MedicationRequest"), `element` a FHIR path inside it, `reason` a fixed phrase of ours. None of
     the three ever holds a value of the patient. `is_draft` says the gap is in an order of the
-    hook's context.
+    hook's context, `may_be_treatment` that its drug treats opioid use disorder where that is
+    recorded.
     """
 
     kind: GapKind
@@ -68,6 +69,7 @@ class DataGap:
     reason: str
     element: str | None = None
     is_draft: bool = False
+    may_be_treatment: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

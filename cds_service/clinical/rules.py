@@ -202,15 +202,17 @@ _REDIRECT = Rule(
     source="CDC 2022, recommendation 12; clinical.md section 5",
 )
 
+_REMINDER = Rule(
+    id="social-history-not-recorded",
+    applies=was_never_screened,
+    indicators={"patient-view": "info"},
+    source="Sullivan & Ballantyne 2021; clinical.md section 7",
+)
+
 RULES: tuple[Rule, ...] = (
     _REDIRECT,
     *STANDARD_RULES,
-    Rule(
-        id="social-history-not-recorded",
-        applies=was_never_screened,
-        indicators={"patient-view": "info"},
-        source="Sullivan & Ballantyne 2021; clinical.md section 7",
-    ),
+    _REMINDER,
     Rule(
         id="record-incomplete",
         applies=might_change_if_complete,
@@ -226,14 +228,19 @@ def recommend(
     """Return the first rule that applies, or nothing; never more than one.
 
     A suppressed patient gets nothing. Softening turns a warning into info. `switched_off` are
-    the rule ids that a site does not want: where one of them would speak, nothing does.
+    the rule ids that a site does not want: where one of them would speak, nothing does; only the
+    reminder to screen makes way for what could not be read.
 
     Source: clinical.md sections 5 and 7.
     """
     if assessment.exclusions.suppressed_by is not None:
         return ()
     applying = (
-        rule for rule in RULES if assessment.hook in rule.indicators and rule.applies(assessment)
+        rule
+        for rule in RULES
+        if assessment.hook in rule.indicators
+        and not (rule is _REMINDER and rule.id in switched_off)
+        and rule.applies(assessment)
     )
     rule = next(applying, None)
     if rule is None or rule.id in switched_off:

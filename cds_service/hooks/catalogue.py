@@ -14,9 +14,9 @@ from cds_service.clinical.terminology import LOINC
 from cds_service.queries import Query
 
 SPECIFICATION_VERSION = "3.0.0"
+"""The version of the CDS Hooks specification the services implement."""
 KNOWLEDGE_EXTENSION = "cds-service.opioid-social-pain.knowledge"
 """The member of a service's `extension` in discovery that names the knowledge it works with."""
-"""The version of the CDS Hooks specification the services implement."""
 
 _PAGE = 200
 _ABOUT = (

@@ -54,10 +54,12 @@ def create_app(
     audit: AuditFile | None = None,
     span: Span | None = None,
     is_draining: Callable[[], bool] = lambda: False,
+    issuer_count: Callable[[], int] = lambda: 1,
 ) -> Flask:
     """Build the application; `door` says who calls, `span` opens a span of a trace.
 
-    `is_draining` says that the process is about to end, and no longer ready.
+    `is_draining` says that the process is about to end, and no longer ready, `issuer_count` how
+    many may call.
     """
     settings = parts.settings
     app = _Application("cds_service", static_folder=None)
@@ -68,7 +70,8 @@ def create_app(
         door=door,
         metrics=metrics,
         hook_places=Places(settings.in_flight_limit),
-        shares=Shares(settings.in_flight_limit, callers=len(parts.issuers)),
+        shares=Shares(settings.in_flight_limit),
+        issuer_count=issuer_count,
         feedback_places=Places(settings.feedback_in_flight_limit),
         rates=None if parts.is_development else Rates(monotonic=time.monotonic),
         audit=audit,

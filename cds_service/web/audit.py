@@ -79,11 +79,11 @@ class AuditFile:
         self._on_loss = on_loss
         self._monotonic = monotonic
         self._warned_at: float | None = None
-        self._is_cut = False
         self._lock = threading.Lock()
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._stream = _opened(file)
+            self._is_cut = _is_cut(file)
         except OSError as error:
             raise _unusable(error) from None
 
@@ -109,9 +109,9 @@ class AuditFile:
         if not self._is_in_place():
             stream = _opened(self._file)
             self._stream.close()
-            self._stream, self._is_cut = stream, False
+            self._stream, self._is_cut = stream, _is_cut(self._file)
         whole = b"\n" + line if self._is_cut else line
-        if self._stream.write(whole) < len(whole):
+        if (self._stream.write(whole) or 0) < len(whole):
             self._is_cut = True
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._is_cut = False
@@ -154,8 +154,20 @@ def _unusable(error: OSError) -> ConfigurationError:
 
 
 def _opened(file: Path) -> FileIO:
-    """Open a file to append to, without a buffer; a new one only its owner can read."""
-    return FileIO(file, "a", opener=lambda path, flags: os.open(path, flags, 0o600))
+    """Open a file to append to, without a buffer; a new one only its owner can read.
+
+    A pipe never makes anybody wait.
+    """
+    return FileIO(file, "a", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK, 0o600))
+
+
+def _is_cut(file: Path) -> bool:
+    """Say whether a file ends within a line, as a full disk leaves it."""
+    if not file.is_file() or not file.stat().st_size:
+        return False
+    with file.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) != b"\n"
 
 
 def audit_event(call: AuditedCall, *, patient: str | None) -> dict[str, object]:

@@ -44,13 +44,14 @@ class Shares:
     however slow, keeps no other EHR out.
     """
 
-    def __init__(self, limit: int, *, callers: int) -> None:
-        self._most = limit if callers < 2 else max(1, limit * 3 // 4)
-        self._places: dict[str, Places] = {}
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._places: dict[tuple[str, int], Places] = {}
 
-    def of(self, caller: str) -> Places:
-        """Return the places of the caller, to be held beside one of all."""
-        return self._places.setdefault(caller, Places(self._most))
+    def of(self, caller: str, *, among: int) -> Places:
+        """Return the places of the caller, one of so many, to be held beside one of all."""
+        most = self._limit if among == 1 else max(1, self._limit * 3 // 4)
+        return self._places.setdefault((caller, most), Places(most))
 
 
 class Rates:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _MEBIBYTE = 1024 * 1024
 # Larger bodies are cut off here; the application refuses much earlier, and in JSON.
 _LARGEST_BODY_BYTES = 17 * _MEBIBYTE
-_MOST_ARRIVING_BYTES = 256 * _MEBIBYTE
+_MOST_ARRIVING_BYTES = 64 * _MEBIBYTE
 """Of all bodies that are not yet complete: they are kept in memory, and nobody is known so far."""
 _LARGEST_HEADERS_BYTES = 32 * 1024
 _LONGEST_BETWEEN_CHUNKS = 4 * 1024
@@ -150,12 +150,12 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     def received(self, data: bytes) -> bool:
         """Drop empty lines before a request: waitress makes a parser for each of them.
 
-        Closes the connection when all that is arriving takes too much memory.
+        When all that is arriving takes too much memory, closes who has most of it.
         """
         is_received = bool(super().received(data if self.request else data.lstrip(b"\r\n")))
         self._note_arriving(self.request.body_bytes_received if self.request else 0)
         if self.arriving_bytes and self.server.arriving_bytes > _MOST_ARRIVING_BYTES:
-            self.handle_close()
+            max(self.server.active_channels.values(), key=_arriving_bytes).handle_close()
         return is_received
 
     def handle_close(self) -> None:
@@ -256,6 +256,10 @@ class Server:
             wasyncore.loop(timeout=0.05, use_poll=True, map=server._map, count=1)
         server.task_dispatcher.shutdown(timeout=0.5)
         wasyncore.close_all(server._map)
+
+
+def _arriving_bytes(channel: Any) -> int:
+    return int(channel.arriving_bytes)
 
 
 def _is_busy(channel: Any) -> bool:

@@ -64,6 +64,7 @@ def serve(settings: Settings, *, announce: Callable[[Installation, int], None]) 
             audit=audit,
             span=_span(settings, ending),
             is_draining=draining.is_set,
+            issuer_count=lambda: len(register.entries),
         )
         if settings.demo_patients is not None:
             _add_demo(app, parts, settings.demo_patients)
@@ -114,6 +115,7 @@ def _looks(settings: Settings, issuers: tuple[Issuer, ...]) -> Iterator[Callable
     yield lambda: check_key_set_files(issuers)
     yield lambda: listening_socket(settings.host, 0).close()
     if settings.metrics_port:
+        yield partial(_refuse_one_port_for_both, settings)
         yield lambda: listening_socket(settings.metrics_host, 0, settings=METRICS).close()
     if settings.audit_file is not None:
         yield partial(check_audit_file, settings.audit_file)
@@ -124,6 +126,15 @@ def _looks(settings: Settings, issuers: tuple[Issuer, ...]) -> Iterator[Callable
         patients = settings.demo_patients
         is_development, today = not issuers[0].issuer, now().date()
         yield lambda: _demo_resources(patients, is_development=is_development, today=today)
+
+
+def _refuse_one_port_for_both(settings: Settings) -> None:
+    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
+    hosts = {settings.host, settings.metrics_host}
+    if settings.metrics_port == settings.port and (len(hosts) == 1 or hosts & everywhere):
+        raise ConfigurationError(
+            "CDS_SERVICE_METRICS_PORT: is the port of the service itself; choose another"
+        )
 
 
 @contextmanager

@@ -55,6 +55,7 @@ class Views:
     metrics: Metrics
     hook_places: Places
     shares: Shares
+    issuer_count: Callable[[], int]
     feedback_places: Places
     rates: Rates | None
     audit: AuditFile | None
@@ -74,7 +75,7 @@ class Views:
         with self.hook_places:
             with note.step("authenticate"):
                 caller = self._caller("hook", note)
-            with self.shares.of(caller.issuer.name):
+            with self.shares.of(caller.issuer.name, among=self.issuer_count()):
                 with note.step("read"):
                     body = self._body(self.parts.settings.body_limit_bytes, note)
                     hook_request = read_request(body, service)

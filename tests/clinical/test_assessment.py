@@ -319,16 +319,15 @@ def test_a_supply_of_thousands_of_years_is_assessed_like_any_other(knowledge: Kn
     assert seen.exposure.current_run.span_days == 11
 
 
-@pytest.mark.parametrize(("conditions", "gaps"), [((icd("F11.20"),), 0), ((), 1)])
-def test_methadone_without_a_date_is_a_gap_unless_it_treats_the_disorder(
-    knowledge: Knowledge, conditions: tuple[Condition, ...], gaps: int
+@pytest.mark.parametrize(("conditions", "gaps"), [((icd("F11.20"),), 1), ((), 2)])
+@pytest.mark.parametrize("kind", [GapKind.START_UNKNOWN, GapKind.ORDER_UNREADABLE])
+def test_what_is_missing_from_methadone_is_no_gap_where_it_treats_the_disorder(
+    knowledge: Knowledge, kind: GapKind, conditions: tuple[Condition, ...], gaps: int
 ) -> None:
-    undated = DataGap(kind=GapKind.START_UNKNOWN, where="m", reason="no date")
-    methadone = order("m", start=None, drug=rxnorm(METHADONE_10))
-    seen = look(knowledge, methadone, conditions=conditions, gaps=(undated,))
+    other = DataGap(kind=kind, where="x", reason="not said")
+    methadone = replace(other, where="m", may_be_treatment=True)
+    seen = look(knowledge, conditions=conditions, gaps=(methadone, other))
     assert len(seen.record.gaps) == gaps
-    other = look(knowledge, methadone, conditions=conditions, gaps=(replace(undated, where="x"),))
-    assert len(other.record.gaps) == 1
 
 
 ORDER_GAP = DataGap(kind=GapKind.DRUG_UNRESOLVED, where="o", reason="unresolved")

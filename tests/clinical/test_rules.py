@@ -238,6 +238,16 @@ def test_a_site_can_switch_the_screening_reminder_off(knowledge: Knowledge) -> N
     assert recommend(seen, switched_off=frozenset({"social-history-not-recorded"})) == ()
 
 
+def test_without_the_reminder_to_screen_unread_conditions_are_still_told(
+    knowledge: Knowledge,
+) -> None:
+    unread = gap(GapKind.CONDITION_UNREADABLE)
+    seen = look(knowledge, "patient-view", record(orders=LONG, lists_read=SCREENED, gaps=unread))
+    off = frozenset({"social-history-not-recorded"})
+    assert [each.rule_id for each in recommend(seen)] == ["social-history-not-recorded"]
+    assert [each.rule_id for each in recommend(seen, switched_off=off)] == ["record-incomplete"]
+
+
 @pytest.mark.parametrize("hook", ORDER_HOOKS)
 def test_no_other_card_takes_the_place_of_one_that_is_switched_off(
     knowledge: Knowledge, hook: Hook

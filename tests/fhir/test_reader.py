@@ -195,7 +195,7 @@ class TestOtherPatients:
         with pytest.raises(PatientMismatch):
             read(knowledge, bystanders=(bystander,))
 
-    def test_nothing_is_read_of_a_bystander_of_this_patient(self, knowledge: Knowledge) -> None:
+    def test_what_cannot_be_read_of_a_bystander_is_no_gap(self, knowledge: Knowledge) -> None:
         assert read(knowledge, bystanders=(order(status="Active"),)) == read(knowledge)
 
     def test_what_another_draft_orders_is_read_and_what_a_label_withholds_is_not(

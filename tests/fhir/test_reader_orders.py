@@ -149,6 +149,17 @@ class TestModifiers:
         record = read(knowledge, order(medicationCodeableConcept={"text": words}, **broken))
         assert (record.orders, gap_kinds(record)) == ((), [GapKind.ELEMENT_UNREADABLE])
 
+    @pytest.mark.parametrize("broken", [{"status": "ACTIV"}, {"authoredOn": None}])
+    @pytest.mark.parametrize(
+        ("words", "may_be_treatment"),
+        [("methadone 10 mg tablet", True), ("oxycodone 5 mg tablet", False)],
+    )
+    def test_the_gap_of_an_opioid_order_says_whether_it_may_be_treatment(
+        self, knowledge: Knowledge, words: str, broken: Json, *, may_be_treatment: bool
+    ) -> None:
+        record = read(knowledge, order(medicationCodeableConcept={"text": words}, **broken))
+        assert [gap.may_be_treatment for gap in record.gaps] == [may_be_treatment]
+
     @pytest.mark.parametrize(
         "members",
         [

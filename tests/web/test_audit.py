@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from fhir.resources.R4B.auditevent import AuditEvent
 
 from cds_service.errors import ConfigurationError
 from cds_service.issuers import Issuer
-from cds_service.web.audit import AuditedCall, AuditFile
+from cds_service.web.audit import AuditedCall, AuditFile, check_audit_file
 from tests.process import request_of_today, serving
 from tests.web.service import NOON, ORDER_SIGN, WARNED, Made, running, scenario_request
 from tests.web.test_server import free_port, metrics_of
@@ -166,6 +168,26 @@ def test_an_audit_file_that_cannot_be_made_is_a_fault_of_the_settings(
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match=r"^CDS_SERVICE_AUDIT_FILE: cannot be written: "):
         AuditFile(tmp_path / place, key="secret")
+
+
+def test_a_line_that_was_cut_off_before_a_restart_spoils_no_other(tmp_path: Path) -> None:
+    file = tmp_path / "audit.ndjson"
+    file.write_text('{"whole":1}\n{"cut of')
+    for _ in range(2):
+        audit = AuditFile(file, key="secret")
+        audit.write(CALL)
+        audit.close()
+    whole, cut, *rest = file.read_text().splitlines()
+    assert (whole, cut) == ('{"whole":1}', '{"cut of')
+    assert [json.loads(line)["resourceType"] for line in rest] == ["AuditEvent", "AuditEvent"]
+
+
+def test_a_pipe_that_nobody_reads_makes_nobody_wait(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for use in (check_audit_file, partial(AuditFile, key="secret")):
+        with pytest.raises(ConfigurationError, match="CDS_SERVICE_AUDIT_FILE: cannot be written"):
+            use(pipe)
 
 
 @pytest.mark.server

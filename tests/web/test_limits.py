@@ -43,15 +43,15 @@ def test_a_place_is_free_again_after_a_failure() -> None:
     ("callers", "limit", "most"), [(1, 4, 4), (2, 4, 3), (2, 1, 1), (2, 32, 24)]
 )
 def test_one_caller_of_several_never_holds_all_places(callers: int, limit: int, most: int) -> None:
-    shares = Shares(limit, callers=callers)
+    shares = Shares(limit)
     with ExitStack() as held:
         for _ in range(most):
-            held.enter_context(shares.of("north"))
-        with pytest.raises(Overloaded), shares.of("north"):
+            held.enter_context(shares.of("north", among=callers))
+        with pytest.raises(Overloaded), shares.of("north", among=callers):
             pass
-        with shares.of("south"):
+        with shares.of("south", among=callers):
             pass
-    with shares.of("north"):
+    with shares.of("north", among=callers):
         pass
 
 

@@ -475,7 +475,9 @@ def test_no_body_is_ever_written_to_disk(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (response.content, made) == (b"%d -" % len(large), [])
 
 
-def test_bodies_that_never_end_cannot_take_all_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_sends_most_of_bodies_that_never_end_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("cds_service.web.server._MOST_ARRIVING_BYTES", 1_000_000)
     server = local_server(read_and_answer)
 
@@ -485,15 +487,15 @@ def test_bodies_that_never_end_cannot_take_all_memory(monkeypatch: pytest.Monkey
         return connection
 
     def client() -> tuple[bytes, bytes]:
-        with some_of_a_body(600_000) as first:
+        with some_of_a_body(690_000) as most, some_of_a_body(0) as other:
             time.sleep(0.3)
-            with some_of_a_body(600_000) as second:
-                try:
-                    refused = second.recv(100)
-                except ConnectionError:
-                    refused = b""
-            first.sendall(b" " * 100_000)
-            return refused, first.recv(1000)
+            other.sendall(b" " * 600_000)
+            try:
+                refused = most.recv(100)
+            except ConnectionError:
+                refused = b""
+            other.sendall(b" " * 100_000)
+            return refused, other.recv(1000)
 
     refused, answered = run_while(server, client)
     assert refused == b""

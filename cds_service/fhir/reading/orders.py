@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from cds_service.clinical.drugs import recognised_opioid
@@ -14,7 +15,7 @@ from cds_service.fhir.reading.dispensing import Dispensing, read_dispensing
 from cds_service.fhir.reading.element import Element
 from cds_service.fhir.reading.instructions import Instructions, read_instructions
 from cds_service.fhir.reading.labels import is_labelled
-from cds_service.fhir.reading.parts import NOTHING, Reading, Source, Surroundings
+from cds_service.fhir.reading.parts import NOTHING, UNREADABLE, Reading, Source, Surroundings
 
 STATUSES = frozenset(
     {
@@ -85,8 +86,8 @@ def read_order(source: Source, surroundings: Surroundings) -> Reading[Order]:
     if not may_count and (element.lost or drug is None):
         return NOTHING
     if element.lost:
-        kind = _kind_of_gap(GapKind.ORDER_UNREADABLE, drug, surroundings.knowledge)
-        return NOTHING if kind is None else source.unreadable(kind, element)
+        unreadable = source.gap(GapKind.ORDER_UNREADABLE, UNREADABLE, element=element.lost[0])
+        return Reading(None, _gap_for(drug, unreadable, surroundings.knowledge))
     order = _order(source.reference, element, modifiers, drug, surroundings)
     missing = _missing(order, source, surroundings) if may_count else ()
     return Reading(order, (*missing, *source.left_out(element)))
@@ -118,17 +119,21 @@ def _may_count(source: Source, modifiers: _Modifiers, element: Element, concepts
     return may_have_status and ("intent" in element.lost or modifiers.intent in HISTORY_INTENTS)
 
 
-def _kind_of_gap(of_exposure: GapKind, drug: Drug | None, knowledge: Knowledge) -> GapKind | None:
-    """Return the gap that something missing from an order leaves.
+def _gap_for(drug: Drug | None, gap: DataGap, knowledge: Knowledge) -> tuple[DataGap, ...]:
+    """Return what something missing from an order for the drug is, if anything.
 
-    `of_exposure` where the order may be exposure, whatever else the record says; a detail where the
-    drug is looked at for something else; None where it is an opioid that is known and not counted.
+    The gap of an opioid order where it may be exposure, whatever else the record says; a detail
+    where the drug is looked at for something else; nothing for an opioid that is known and not
+    counted.
     """
     opioid = None if drug is None else recognised_opioid(drug, knowledge)
     if drug is None or (opioid and opioid.is_analgesic(has_opioid_use_disorder=False)):
-        return of_exposure
-    is_not_counted = opioid is not None and opioid.use == "not-counted"
-    return None if is_not_counted else GapKind.ELEMENT_UNREADABLE
+        may_be_treatment = opioid is not None and opioid.use == "analgesic-or-oud"
+        return (replace(gap, may_be_treatment=may_be_treatment),)
+    if opioid is not None and opioid.use == "not-counted":
+        return ()
+    element = gap.element or "authoredOn"
+    return (replace(gap, kind=GapKind.ELEMENT_UNREADABLE, element=element),)
 
 
 def _order(
@@ -204,6 +209,4 @@ def _missing(order: Order, source: Source, surroundings: Surroundings) -> tuple[
     is_dated = source.is_draft or order.bounds_start or order.authored_on or order.validity_start
     if is_dated:
         return ()
-    kind = _kind_of_gap(GapKind.START_UNKNOWN, order.drug, surroundings.knowledge)
-    element = "authoredOn" if kind is GapKind.ELEMENT_UNREADABLE else None
-    return () if kind is None else (source.gap(kind, NO_START, element=element),)
+    return _gap_for(order.drug, source.gap(GapKind.START_UNKNOWN, NO_START), surroundings.knowledge)
