@@ -11,7 +11,8 @@ from typing import NamedTuple, TypeAlias
 
 URN = ("urn:uuid:", "urn:oid:")
 
-_is_plain = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII).fullmatch
+is_plain_id = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII).fullmatch
+"""Says whether a text can be shown as an id: a FHIR id, or nearly one."""
 
 Resource: TypeAlias = Mapping[str, object]
 
@@ -21,11 +22,6 @@ class Target(NamedTuple):
 
     resource_type: str | None
     id: str
-
-
-def is_plain_id(text: str) -> bool:
-    """Say whether a text can be shown as an id: a FHIR id, or nearly one."""
-    return _is_plain(text) is not None
 
 
 def target(reference: str) -> Target:
