@@ -143,15 +143,15 @@ _OTHERS = frozenset(
         # numbers and booleans
         "abatementBoolean", "asNeededBoolean", "deceasedBoolean", "doNotPerform", "frequency",
         "frequencyMax", "isActive", "numberOfRepeatsAllowed", "periodMax", "sequence", "total",
-        "value", "valueInteger",
+        "value", "valueBoolean", "valueInteger",
     }
 )  # fmt: skip
 """Elements that may hold objects, numbers or booleans."""
 
 _NOTED = frozenset(
     {
-        "abatementAge", "abatementRange", "abatementString", "deceasedDateTime",
-        "modifierExtension", "valueBoolean", "valueDateTime", "valuePeriod", "valueRange",
+        "abatementAge", "abatementRange", "abatementString", "dataAbsentReason",
+        "deceasedDateTime", "modifierExtension", "valueDateTime", "valuePeriod", "valueRange",
         "valueRatio", "valueSampledData", "valueTime",
     }
 )  # fmt: skip
