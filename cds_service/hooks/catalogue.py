@@ -150,15 +150,15 @@ def _search(key: str, resource_type: str, *, is_required: bool, extra: str = "")
 
 
 def _observation_codes(knowledge: Knowledge) -> tuple[str, ...]:
-    """Return the LOINC codes of every screen that a rule can look at, and of no other.
+    """Return the codes of every screen and finding that a rule can look at, and of no other.
 
     Data that no rule uses (housing, work, refugee status) is not asked for. Panels are, because
     they carry the items of other domains.
     """
     screens = {code.code for code in knowledge.screens if code.system == LOINC}
-    safety = {
+    found = {
         row.coding.code
         for row in knowledge.exclusions.exact.values()
-        if row.coding.system == LOINC and "Observation" in row.resources
+        if "Observation" in row.resources
     }
-    return tuple(sorted(screens | safety))
+    return tuple(sorted(screens | found))
