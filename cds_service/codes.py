@@ -11,14 +11,20 @@ from typing import NamedTuple
 
 from cds_service.clinical.terminology import ICD_10_CM, LOINC, RXNORM, SNOMED_CT, Coding
 
-_DIHEDRAL = (
-    *("0123456789", "1234067895", "2340178956", "3401289567", "4012395678"),
-    *("5987604321", "6598710432", "7659821043", "8765932104", "9876543210"),
-)
-_PERMUTATION = (
-    *("0123456789", "1576283094", "5803796142", "8916043527"),
-    *("9453126870", "4286573901", "2793806415", "7046913258"),
-)
+_DIHEDRAL = [
+    [int(digit) for digit in row]
+    for row in (
+        *("0123456789", "1234067895", "2340178956", "3401289567", "4012395678"),
+        *("5987604321", "6598710432", "7659821043", "8765932104", "9876543210"),
+    )
+]
+_PERMUTATION = [
+    [int(digit) for digit in row]
+    for row in (
+        *("0123456789", "1576283094", "5803796142", "8916043527"),
+        *("9453126870", "4286573901", "2793806415", "7046913258"),
+    )
+]
 
 
 def code_fault(coding: Coding) -> str | None:
@@ -43,7 +49,7 @@ def _has_verhoeff_digit(code: str) -> bool:
     """
     check = 0
     for place, digit in enumerate(reversed(code)):
-        check = int(_DIHEDRAL[check][int(_PERMUTATION[place % len(_PERMUTATION)][int(digit)])])
+        check = _DIHEDRAL[check][_PERMUTATION[place % len(_PERMUTATION)][int(digit)]]
     return check == 0
 
 
